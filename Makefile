@@ -1,0 +1,54 @@
+# Two commands: `make book` and `make test`. Each makes its own environment the first time.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PART   ?=
+MODULE ?= dlbook/perceptron/perceptron.py
+
+# One thread a kernel and as many kernels as cores: faster than the reverse, and the only choice whose numbers repeat.
+export OMP_NUM_THREADS := 1
+unexport MPLBACKEND
+
+.PHONY: book test lint check serve watch bench reproduce mutate lock clean
+.DEFAULT_GOAL := book
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] <= (3, 13); sys.exit(0 if ok else f"Python 3.11 to 3.13 is needed, found {sys.version.split()[0]}: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+book: $(STAMP)  ## execute what changed and render the site
+	@$(BIN)/python book/_ext/build.py $(if $(BUDGET),--budget $(BUDGET))
+
+test: $(STAMP)  ## run the tests (those of the site look at what `make book` built)
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -q
+	@echo "all tests passed; coverage is above"
+
+lint: $(STAMP)  ## style, types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+check: lint book test reproduce  ## all that CI runs
+
+serve: book  ## show the site on http://localhost:8000
+	@echo "http://localhost:8000" && $(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+watch: $(STAMP)  ## rebuild the page that changed and reload it
+	@$(BIN)/python book/_ext/watch.py
+
+bench: $(STAMP)  ## time the implementations against their library twins, for the page of benchmarks
+	@$(BIN)/python -m tests.bench
+
+reproduce: $(STAMP)  ## execute chapters once more and compare every output bit for bit
+	@$(BIN)/python book/_ext/reproduce.py $(SAMPLE)
+
+mutate: $(STAMP)  ## plant faults in a module and count those that no test sees: make mutate MODULE=dlbook/...
+	@$(BIN)/python tests/mutate.py $(MODULE)
+
+lock: $(STAMP)  ## write requirements.lock from what is installed
+	@$(BIN)/python book/_ext/lock.py
+
+clean:  ## remove what was built, but not the environment
+	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache .coverage mutants

@@ -1,0 +1,93 @@
+"""What `make book` does: execute what changed, render the site from nothing, and do neither when nothing changed.
+
+    python book/_ext/build.py [--force] [--budget SECONDS] [--output FOLDER]
+
+Judged builds start without doctrees, for Sphinx drops the warnings of pages that it does not read again.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+INPUTS = ("book", "dlbook", "_config.yml", "_toc.yml", "pyproject.toml", "requirements.lock", "CHANGELOG.md")
+
+sys.path.insert(0, str(ROOT))
+
+from dlbook.chapters import chapters  # noqa: E402
+from dlbook.data.files import write_atomically  # noqa: E402
+from dlbook.execution import Result, execute  # noqa: E402
+
+
+def inputs_digest() -> str:
+    """Return a hash of every file that the site is made from, and of the version of Python."""
+    digest = hashlib.sha256(f"{platform.python_version()} {os.environ.get('DLBOOK_DEVICE', '')}".encode())
+    for name in INPUTS:
+        top = ROOT / name
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def summary(results: list[Result]) -> str:
+    """Say in one line what ran and why."""
+    ran = [result.path.stem for result in results if result.executed]
+    if not ran:
+        return f"executed nothing: the outputs of all {len(results)} chapters still hold"
+    return f"executed {len(ran)} of {len(results)} chapters, new or changed in their cells, imports, data or versions: " + ", ".join(ran)
+
+
+def over_budget(results: list[Result], budget: float) -> list[str]:
+    """Name each chapter that took more CPU seconds than ``budget``, with its three slowest cells."""
+    reports = []
+    for result in results:
+        if result.cpu_seconds > budget:
+            slowest = sorted(result.cells, key=lambda cell: -cell[1])[:3]
+            cells = ", ".join(f"line {line}: {seconds:.1f} s" for line, seconds in slowest)
+            reports.append(f"{result.path.relative_to(ROOT)}: {result.cpu_seconds:.1f} s of CPU, budget {budget:.0f} s; slowest cells: {cells}")
+    return reports
+
+
+def main() -> int:
+    """Build the site; return 0, or 1 after saying what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--force", action="store_true", help="render even if nothing changed")
+    parser.add_argument("--budget", type=float, help="fail if a chapter took more CPU seconds")
+    parser.add_argument("--output", type=Path, default=ROOT, help="folder that gets _build (default: the checkout)")
+    options = parser.parse_args()
+    build = options.output.resolve() / "_build"
+    page, stamp = build / "html" / "index.html", build / "inputs.sha256"
+    digest = inputs_digest()
+    if not options.force and page.exists() and stamp.exists() and stamp.read_text() == digest and options.budget is None:
+        print(f"nothing changed since the last build\n{page}")
+        return 0
+    results = execute([chapter.path for chapter in chapters().values()], cache=build / ".jupyter_cache")
+    print(summary(results), flush=True)
+    problems = [result.error for result in results if result.error]
+    problems += over_budget(results, options.budget) if options.budget else []
+    if problems:
+        print("\n\n".join(["", *problems]), file=sys.stderr)
+        return 1
+    stamp.unlink(missing_ok=True)
+    for leftover in (".doctrees", "html"):
+        shutil.rmtree(build / leftover, ignore_errors=True)
+    jupyter_book = Path(sys.executable).parent / "jupyter-book"
+    command = [str(jupyter_book), "build", str(ROOT), "--path-output", str(options.output), "-W", "--keep-going", "-n", "-q"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    if status != 0 or not page.exists():
+        print("the site was not built: see the warnings above", file=sys.stderr)
+        return 1
+    write_atomically(stamp, lambda part: None if part.write_text(digest) else None)
+    print(f"the book is at\n{page}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

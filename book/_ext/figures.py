@@ -1,0 +1,69 @@
+"""Give every figure its size on the page, and insist that it says in words what is seen.
+
+A figure is drawn at 200 pixels an inch and shown at 100 CSS pixels an inch, so its letters have the same size on every
+page; the numbers also keep the page from jumping while images load.
+"""
+
+import struct
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+PIXELS_AN_INCH = 200
+LOGGER = logging.getLogger(__name__)
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    """Return width and height of a PNG file, which stand in its bytes 16 to 24.
+
+    Raises
+    ------
+    ValueError
+        If the file is no PNG.
+    """
+    with path.open("rb") as file:
+        head = file.read(24)
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
+        raise ValueError(f"{path} is no PNG file")
+    width, height = struct.unpack(">II", head[16:24])
+    return width, height
+
+
+def set_sizes(app: Sphinx, document: nodes.document) -> None:
+    """Write the size in CSS pixels into every PNG that a cell drew."""
+    for output in document.findall(lambda node: "cell_output" in (node.get("classes", []) if isinstance(node, nodes.Element) else [])):
+        for image in output.findall(nodes.image):
+            path = Path(app.srcdir) / image["uri"]
+            if path.suffix == ".png" and path.exists() and "width" not in image:
+                width, height = png_size(path)
+                image["width"], image["height"] = (f"{round(side * 100 / PIXELS_AN_INCH)}px" for side in (width, height))
+
+
+def check_alternatives(document: nodes.document) -> None:
+    """Warn of each image without a text for those who do not see it, or with its own file name as that text."""
+    for image in document.findall(nodes.image):
+        alternative = image.get("alt", "").strip()
+        names = {image["uri"], PurePosixPath(image["uri"]).name, PurePosixPath(image["uri"]).stem}
+        if not alternative or alternative in names:
+            LOGGER.warning(
+                "a figure has no alt text (in a cell: `mystnb: {image: {alt: ...}}`): %s",
+                alternative or PurePosixPath(image["uri"]).name,
+                location=image,
+                type="figures",
+                subtype="alt",
+            )
+
+
+def look_at_images(app: Sphinx, document: nodes.document) -> None:
+    """Size and check the images of a page."""
+    set_sizes(app, document)
+    check_alternatives(document)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("doctree-read", look_at_images)
+    return {"version": "1", "parallel_read_safe": True}

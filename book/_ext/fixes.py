@@ -1,0 +1,104 @@
+"""Mend what the extensions that the book uses do wrong together.
+
+Each function names the extension, what goes wrong without it, and the version it was seen in; when an extension is
+upgraded, try the build without its function.
+"""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+MACROS = {r"\R": r"\mathbb{R}", r"\E": r"\mathbb{E}"}
+
+
+def let_codeautolink_pass_sections_without_title() -> None:
+    """Keep sphinx-codeautolink 0.19 from popping an empty stack.
+
+    The content of an exercise or theorem is a section without a title; its analyser pops a title for every section.
+    """
+    from sphinx_codeautolink.extension.block import CodeBlockAnalyser
+
+    def visit_section(self: Any, node: nodes.Element) -> None:
+        if node["ids"]:
+            self.current_refid = node["ids"][0]
+
+    def depart_section(self: Any, node: nodes.Element) -> None:
+        if any(isinstance(child, nodes.title) for child in node.children):
+            self.title_stack.pop()
+
+    CodeBlockAnalyser.visit_section = visit_section
+    CodeBlockAnalyser.depart_section = depart_section
+
+
+def make_katex_strict() -> None:
+    """Stop the build at mathematics that KaTeX cannot set, and define the book's macros.
+
+    sphinxcontrib-katex 0.9.11 ignores ``katex_options`` when it typesets during the build, and by default it writes what it
+    does not understand in red.
+    """
+    import sphinxcontrib.katex
+
+    sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error", "macros": MACROS}
+
+
+def share_handlers(app: Sphinx) -> None:
+    """Give the single page, which the PDF is printed from, the HTML handlers of nodes that extensions defined.
+
+    Sphinx 7.4: as soon as one extension registers a handler for ``singlehtml``, those for ``html`` no longer serve it.
+    """
+    handlers = app.registry.translation_handlers
+    if app.builder.format == "html" and app.builder.name != "html":
+        own = handlers.setdefault(app.builder.name, {})
+        for node_name, functions in handlers.get("html", {}).items():
+            own.setdefault(node_name, functions)
+
+
+class UniqueIds(SphinxTransform):
+    """Give every exercise, solution and proof content an id of its own.
+
+    sphinx-exercise 1.2.1 and sphinx-proof 0.4.0 write the same id into all of them; myst-parser 3.0.1 gives unlabelled
+    equations a random one, by which two builds of one page differ.
+    """
+
+    default_priority = 20  # after sphinx-exercise has merged its start and end nodes
+
+    def apply(self, **kwargs: Any) -> None:
+        """Rename them."""
+        shared = {"exercise-content", "solution-content", "proof-content"}
+        for section in self.document.findall(nodes.section):
+            if shared & set(section["ids"]) and section.parent["ids"]:
+                section["ids"] = [f"{nodes.make_id(section.parent['ids'][0])}-content"]
+        for number, proof in enumerate(self._proofs(), 1):
+            proof["ids"] = [f"proof-{number}"]
+            italicize_first_word(proof)
+        unnamed = (node for node in self.document.findall(nodes.math_block) if is_random(node))
+        for number, block in enumerate(unnamed, 1):
+            block["ids"] = [f"equation-unnamed-{number}"]
+
+    def _proofs(self) -> list[nodes.Element]:
+        return [node for node in self.document.findall(nodes.admonition) if "proof" in node["ids"]]
+
+
+def is_random(block: nodes.Element) -> bool:
+    """Tell whether the id of a displayed equation is the random one of an unlabelled amsmath block."""
+    return any(re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", name) for name in block["ids"])
+
+
+def italicize_first_word(proof: nodes.Element) -> None:
+    """Set the word that sphinx-proof writes before a proof as part of its text, "Proof.", apart from that text."""
+    first = next(proof.findall(nodes.Text), None)
+    if first is not None and first.startswith("Proof."):
+        rest = nodes.Text(first.removeprefix("Proof."))
+        first.parent.replace(first, [nodes.emphasis("", "Proof.", classes=["proof-word"]), rest])
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    let_codeautolink_pass_sections_without_title()
+    make_katex_strict()
+    app.connect("builder-inited", share_handlers)
+    app.add_transform(UniqueIds)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,293 @@
+"""The directive ``{quiz}``: questions of which the reader opens an answer and is told at once whether it is right, and why.
+
+Its body is YAML::
+
+    - question: "Which of them is a *linear* function of $x$?"
+      answers:
+        - {text: "$a^\\top x$", right: true, why: "It maps sums to sums."}
+        - {text: "$a^\\top x + b$", why: "At $x = 0$ it is $b$."}
+
+An answer is a ``<details>`` element: it opens by keyboard, by touch and without any script (the script only counts).  On the
+single page, from which the PDF is printed, the explanations follow after the last question.  A mistake in the body is an
+error of the build that names page and line.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+LETTERS = "ABCDEFGH"
+LOGGER = logging.getLogger(__name__)
+
+
+class quiz(nodes.General, nodes.Element):  # noqa: N801  (docutils names a visitor after its node's class)
+    """A list of questions."""
+
+
+class quiz_question(nodes.General, nodes.Element):  # noqa: N801
+    """A question's text, then its answers."""
+
+
+class quiz_answer(nodes.General, nodes.Element):  # noqa: N801
+    """A :class:`quiz_text`, then the explanation; ``right``, ``letter``."""
+
+
+class quiz_text(nodes.General, nodes.TextElement):  # noqa: N801
+    """What the reader chooses."""
+
+
+@dataclass
+class Answer:
+    """One thing to choose."""
+
+    text: str
+    right: bool
+    why: str
+    line: int  # within the body, from 0
+
+
+@dataclass
+class Question:
+    """One question with its answers."""
+
+    text: str
+    line: int
+    answers: list[Answer] = field(default_factory=list)
+
+
+class QuizError(ValueError):
+    """What is wrong with a quiz, and on which line of its body (from 0)."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def read_quiz(body: str) -> list[Question]:
+    """Return the questions that YAML text holds.
+
+    Raises
+    ------
+    QuizError
+        If it is no YAML, or not a list of questions with two answers or more of which exactly one is right, each with a
+        text and a reason; and if a key is unknown, for that is a typing error.
+    """
+    try:
+        root = yaml.compose(body, yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line if error.problem_mark else 0
+        raise QuizError(f"not YAML: {error.problem} (quote a text with a colon, a brace or a backslash)", line) from error
+    if not isinstance(root, yaml.SequenceNode) or not root.value:
+        raise QuizError("a quiz is a list of questions, each `- question: ...`", 0)
+    return [read_question(node) for node in root.value]
+
+
+def read_question(node: yaml.Node) -> Question:
+    """Read one item of the list."""
+    keys = read_mapping(node, "a question", allowed={"question", "answers"}, needed={"question", "answers"})
+    question = Question(read_text(keys["question"], "question"), node.start_mark.line)
+    answers = keys["answers"]
+    if not isinstance(answers, yaml.SequenceNode) or not 2 <= len(answers.value) <= len(LETTERS):
+        raise QuizError(f"`answers` is a list of 2 to {len(LETTERS)}", answers.start_mark.line)
+    question.answers = [read_answer(answer) for answer in answers.value]
+    right = [answer for answer in question.answers if answer.right]
+    if not right:
+        raise QuizError(f"no answer is right: {question.text!r}", question.line)
+    if len(right) > 1:
+        raise QuizError(f"{len(right)} answers are right, one must be: {question.text!r}", right[1].line)
+    texts = [answer.text for answer in question.answers]
+    if len(set(texts)) < len(texts):
+        raise QuizError(f"two answers are the same: {question.text!r}", question.line)
+    return question
+
+
+def read_answer(node: yaml.Node) -> Answer:
+    """Read one answer."""
+    keys = read_mapping(node, "an answer", allowed={"text", "right", "why"}, needed={"text", "why"})
+    right = keys.get("right")
+    if right is not None and right.tag != "tag:yaml.org,2002:bool":
+        raise QuizError("`right` is true or false", right.start_mark.line)
+    return Answer(
+        text=read_text(keys["text"], "text"),
+        right=right is not None and right.value.lower() in {"true", "yes", "on"},
+        why=read_text(keys["why"], "why"),
+        line=node.start_mark.line,
+    )
+
+
+def read_mapping(node: yaml.Node, what: str, *, allowed: set[str], needed: set[str]) -> dict[str, yaml.Node]:
+    """Return a mapping's values by key, after checking the keys."""
+    if not isinstance(node, yaml.MappingNode):
+        raise QuizError(f"{what} has the keys {', '.join(sorted(allowed))}", node.start_mark.line)
+    keys: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        if key.value not in allowed:
+            raise QuizError(f"{what} has no key {key.value!r}, only {', '.join(sorted(allowed))}", key.start_mark.line)
+        if key.value in keys:
+            raise QuizError(f"{what} has `{key.value}` twice", key.start_mark.line)
+        keys[key.value] = value
+    for name in sorted(needed - set(keys)):
+        raise QuizError(f"{what} has no `{name}`", node.start_mark.line)
+    return keys
+
+
+def read_text(node: yaml.Node, key: str) -> str:
+    """Return the text of a scalar; numbers are texts here too (``text: 3``)."""
+    if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
+        raise QuizError(f"`{key}` is a text, found none (quote a text that has a brace or a colon)", node.start_mark.line)
+    return str(node.value)
+
+
+class QuizDirective(SphinxDirective):
+    """Read the body, and parse its texts as Markdown."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the quiz, or nothing after an error."""
+        try:
+            questions = read_quiz("\n".join(self.content))
+            return [self.build(questions)]
+        except QuizError as error:
+            LOGGER.error("quiz: %s", error, location=self.location(error.line), type="quiz")
+            self.env.app.statuscode = 1  # an error, with or without -W
+            return []
+
+    def location(self, line: int) -> str:
+        """Return "path:line" of a line of the body (from 0)."""
+        first = self.content_offset + 1
+        if first >= 10_000:  # myst-nb counts 10,000 a notebook cell; the reader counts the lines of the file
+            first = self.first_line_in_file()
+        return f"{self.env.doc2path(self.env.docname)}:{first + line}"
+
+    def first_line_in_file(self) -> int:
+        """Find the body in the page's source; its lines are unlikely to stand there twice."""
+        with open(self.env.doc2path(self.env.docname), encoding="utf8") as file:
+            lines = [line.strip() for line in file]
+        body = [line.strip() for line in self.content]
+        for start in range(len(lines) - len(body) + 1):
+            if lines[start : start + len(body)] == body:
+                return start + 1
+        return 1
+
+    def build(self, questions: list[Question]) -> quiz:
+        """Return the node of the whole quiz."""
+        number = self.env.new_serialno("quiz") + 1
+        whole = quiz(ids=[f"quiz-{number}"], classes=["quiz"])
+        for n, question in enumerate(questions, 1):
+            item = quiz_question(ids=[f"quiz-{number}-{n}"])
+            item += self.parse(question.text, question.line)
+            for letter, answer in zip(LETTERS, question.answers, strict=False):
+                text = quiz_text()
+                text += self.parse_inline(answer.text, answer.line)
+                item += quiz_answer("", text, *self.parse(answer.why, answer.line), right=answer.right, letter=letter)
+            whole += item
+        self.set_source_info(whole)
+        return whole
+
+    def parse(self, text: str, line: int) -> list[nodes.Node]:
+        """Return Markdown as nodes."""
+        holder = nodes.Element()
+        holder.document = self.state.document
+        self.state.nested_parse(StringList(text.splitlines(), source=""), self.content_offset + line, holder)
+        return list(holder.children)
+
+    def parse_inline(self, text: str, line: int) -> list[nodes.Node]:
+        """Return Markdown of a single paragraph as what stands in it."""
+        parsed = self.parse(text, line)
+        if len(parsed) != 1 or not isinstance(parsed[0], nodes.paragraph):
+            raise QuizError(f"an answer's text is one paragraph without displays: {text!r}", line)
+        return list(parsed[0].children)
+
+
+class AnswersAfterQuestions(SphinxPostTransform):
+    """On paper nothing can be opened: move the explanations behind the last question."""
+
+    default_priority = 400
+    builders = ("singlehtml",)
+
+    def run(self, **kwargs: Any) -> None:
+        """Rewrite every quiz as two lists."""
+        for whole in list(self.document.findall(quiz)):
+            questions, solutions = nodes.enumerated_list(classes=["quiz-questions"]), nodes.enumerated_list()
+            for question in whole.findall(quiz_question):
+                choices = nodes.enumerated_list(enumtype="upperalpha")
+                reasons = nodes.list_item()
+                for answer in answers(question):
+                    text = next(answer.findall(quiz_text))
+                    choices += nodes.list_item("", nodes.paragraph("", "", *text.children))
+                    verdict = nodes.strong("", f"{answer['letter']}, right. " if answer["right"] else f"{answer['letter']}. ")
+                    reason = nodes.paragraph("", "", verdict)
+                    for child in answer.children[1:]:
+                        reason += child.children if isinstance(child, nodes.paragraph) else child
+                    reasons += reason
+                questions += nodes.list_item("", *[c for c in question.children if not isinstance(c, quiz_answer)], choices)
+                solutions += reasons
+            title = nodes.paragraph("", "", nodes.strong("", "Answers"))
+            whole.replace_self(nodes.container("", questions, title, solutions, classes=["quiz-printed"]))
+
+
+def answers(question: quiz_question) -> Iterator[quiz_answer]:
+    """Yield the answers of a question."""
+    return (child for child in question.children if isinstance(child, quiz_answer))
+
+
+def visit_quiz(self: Any, node: quiz) -> None:
+    """Open the list, and leave a place for the script's count."""
+    self.body.append(self.starttag(node, "div", role="group", **{"aria-label": "Quiz"}) + '<ol class="quiz-questions">\n')
+
+
+def depart_quiz(self: Any, node: quiz) -> None:
+    """Close it."""
+    self.body.append('</ol>\n<p class="quiz-score" role="status"></p>\n</div>\n')
+
+
+def visit_question(self: Any, node: quiz_question) -> None:
+    """Open a question."""
+    self.body.append(self.starttag(node, "li", CLASS="quiz-question"))
+
+
+def depart_question(self: Any, node: quiz_question) -> None:
+    """Close it."""
+    self.body.append("</li>\n")
+
+
+def visit_answer(self: Any, node: quiz_answer) -> None:
+    """Open an answer."""
+    state = "right" if node["right"] else "wrong"
+    self.body.append(f'<details class="quiz-answer quiz-{state}"><summary><span class="quiz-letter">{node["letter"]}</span> ')
+
+
+def depart_answer(self: Any, node: quiz_answer) -> None:
+    """Close it."""
+    self.body.append("</div></details>\n")
+
+
+def visit_text(self: Any, node: quiz_text) -> None:
+    """Open what the reader chooses."""
+    self.body.append('<span class="quiz-text">')
+
+
+def depart_text(self: Any, node: quiz_text) -> None:
+    """Close it, and open what is seen once it was chosen; the verdict stands in words, not only in color."""
+    verdict = "Right." if node.parent["right"] else "Not so."
+    self.body.append(f'</span></summary>\n<div class="quiz-why"><p class="quiz-verdict">{verdict}</p>')
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_directive("quiz", QuizDirective)
+    app.add_post_transform(AnswersAfterQuestions)
+    app.add_node(quiz, html=(visit_quiz, depart_quiz))
+    app.add_node(quiz_question, html=(visit_question, depart_question))
+    app.add_node(quiz_answer, html=(visit_answer, depart_answer))
+    app.add_node(quiz_text, html=(visit_text, depart_text))
+    return {"version": "1", "parallel_read_safe": True}

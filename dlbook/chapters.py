@@ -1,0 +1,90 @@
+"""Where the chapters are, in which order, and what they hold."""
+
+import difflib
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+PACKAGE = Path(__file__).parent
+CHECKOUT = PACKAGE.parent
+
+
+class Chapter(NamedTuple):
+    """A page of the book that has cells."""
+
+    name: str  # "lenet"
+    part: str  # "convolution"
+    title: str
+    path: Path  # of its Markdown source
+
+
+class MissingExtraError(RuntimeError):
+    """A command needs packages that a plain installation leaves out; the message is the line that installs them."""
+
+
+def toc() -> Path:
+    """Return the table of contents: of the checkout that this package lies in, else of the installed wheel."""
+    checkout = CHECKOUT / "_toc.yml"
+    return checkout if checkout.exists() else PACKAGE / "_book" / "_toc.yml"
+
+
+def pages() -> list[Path]:
+    """Return the Markdown source of every page, in the order of the table of contents."""
+    # one regular expression instead of a YAML parser, so that a plain installation can list its chapters
+    names = re.findall(r"^\s*-?\s*(?:root|file):\s*(\S+)\s*$", toc().read_text(encoding="utf8"), flags=re.M)
+    root = toc().parent if toc().parent == CHECKOUT else toc().parent.parent / "_book"
+    strip = "" if root == CHECKOUT else "book/"
+    return [root / f"{name.removeprefix(strip)}.md" for name in names]
+
+
+@cache
+def chapters() -> dict[str, Chapter]:
+    """Return the chapters by name, in the order of the book.
+
+    Examples
+    --------
+    >>> chapters()["lenet"].part
+    'convolution'
+    """
+    found = {}
+    for path in pages():
+        text = path.read_text(encoding="utf8")
+        if "{code-cell}" in text:
+            title = re.search(r"^# (.+)$", text, flags=re.M)
+            found[path.stem] = Chapter(path.stem, path.parent.name, title[1] if title else path.stem, path)
+    return found
+
+
+def chapter(name: str) -> Chapter:
+    """Return the chapter called ``name``; ``part/name`` and the path of its source are understood too.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message gives the nearest names.
+    """
+    key = Path(name).stem
+    if key not in chapters():
+        near = difflib.get_close_matches(key, chapters(), n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(near)}?" if near else "`dlbook list` names them all"
+        raise ValueError(f"there is no chapter {name!r}: {hint}")
+    return chapters()[key]
+
+
+def read(path: Path) -> "NotebookNode":
+    """Return the notebook that a page is, as the site's build reads it; ``metadata.source_map`` has each cell's line.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``notebook`` is not installed.
+    """
+    try:
+        from myst_nb.core.read import read_myst_markdown_notebook
+    except ImportError as error:
+        raise MissingExtraError('reading chapters needs an extra: pip install "dlbook[notebook]"') from error
+    return read_myst_markdown_notebook(path.read_text(encoding="utf8"), add_source_map=True, path=path)

@@ -1,0 +1,148 @@
+"""Small planar problems drawn on the spot, as NumPy arrays with labels -1 and +1 (blobs: 0, 1, 2, ...)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Points = tuple[NDArray[np.float64], NDArray[np.int64]]
+
+
+def _check(n: int, noise: float) -> None:
+    if n < 1:
+        raise ValueError(f"n is the number of points, at least 1, found {n}")
+    if not noise >= 0:
+        raise ValueError(f"noise is a standard deviation, at least 0, found {noise}")
+
+
+def xor(n: int = 4, *, noise: float = 0.0, rng: np.random.Generator | None = None) -> Points:
+    """Return the exclusive or: corners of the unit square, +1 where the coordinates differ.
+
+    Parameters
+    ----------
+    n : int
+        Number of points; the corners (0,0), (0,1), (1,0), (1,1) take turns.
+    noise : float
+        Standard deviation of a Gaussian added to each coordinate; needs ``rng`` if positive.
+    rng : numpy.random.Generator, optional
+
+    Returns
+    -------
+    x : float64 (n, 2)
+    y : int64 (n,)
+        -1 or +1, by the corner and not by the noise.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` < 1, ``noise`` < 0, or ``noise`` > 0 without ``rng``.
+
+    Examples
+    --------
+    >>> x, y = xor()
+    >>> y
+    array([-1,  1,  1, -1])
+    """
+    _check(n, noise)
+    if noise > 0 and rng is None:
+        raise ValueError(f"noise={noise} is drawn from a generator: pass rng=np.random.default_rng(seed)")
+    corner = np.arange(n) % 4
+    x = np.stack([corner // 2, corner % 2], axis=1).astype(float)
+    y = np.where(corner // 2 == corner % 2, -1, 1)
+    return (x if rng is None else x + noise * rng.standard_normal((n, 2))), y
+
+
+def two_moons(n: int = 200, *, noise: float = 0.1, rng: np.random.Generator) -> Points:
+    """Return two interleaved half circles of radius 1: +1 above, -1 below and shifted by (1, 0.5).
+
+    Parameters
+    ----------
+    n : int
+        Number of points, the classes alternating.
+    noise : float
+        Standard deviation of a Gaussian added to each coordinate.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    x : float64 (n, 2)
+    y : int64 (n,)
+
+    Raises
+    ------
+    ValueError
+        If ``n`` < 1 or ``noise`` < 0.
+    """
+    _check(n, noise)
+    y = np.where(np.arange(n) % 2 == 0, 1, -1)
+    angle = rng.uniform(0, np.pi, n)
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    x = np.where(y[:, None] == 1, upper, [1.0, 0.5] - upper)
+    return x + noise * rng.standard_normal((n, 2)), y
+
+
+def rings(n: int = 200, *, radii: tuple[float, float] = (1.0, 2.0), noise: float = 0.1, rng: np.random.Generator) -> Points:
+    """Return two concentric rings: +1 on the inner, -1 on the outer.
+
+    Parameters
+    ----------
+    n : int
+        Number of points, the classes alternating.
+    radii : (float, float)
+        Of the ring of class +1 and of class -1.
+    noise : float
+        Standard deviation of a Gaussian added to each radius.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    x : float64 (n, 2)
+    y : int64 (n,)
+
+    Raises
+    ------
+    ValueError
+        If ``n`` < 1, ``noise`` < 0, or a radius is not positive.
+    """
+    _check(n, noise)
+    if min(radii) <= 0:
+        raise ValueError(f"radii are positive lengths, found {radii}")
+    y = np.where(np.arange(n) % 2 == 0, 1, -1)
+    radius = np.where(y == 1, *radii) + noise * rng.standard_normal(n)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1), y
+
+
+def blobs(n: int = 200, *, centers: NDArray[np.float64], noise: float = 1.0, rng: np.random.Generator) -> Points:
+    """Return isotropic Gaussian clouds.
+
+    Parameters
+    ----------
+    n : int
+        Number of points, the clouds taking turns.
+    centers : float (k, d)
+    noise : float
+        Standard deviation of each coordinate about its center.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    x : float64 (n, d)
+    y : int64 (n,)
+        Index of the center, 0 to k - 1. For two classes -1 and +1 take ``2 * y - 1``.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` < 1, ``noise`` < 0, or ``centers`` is not a table with at least one row.
+
+    Examples
+    --------
+    >>> x, y = blobs(6, centers=[[0, 0], [9, 9]], rng=np.random.default_rng(0))
+    >>> y
+    array([0, 1, 0, 1, 0, 1])
+    """
+    _check(n, noise)
+    centers = np.asarray(centers, dtype=float)
+    if centers.ndim != 2 or centers.size == 0:
+        raise ValueError(f"centers is a table (k, d), found shape {centers.shape}")
+    y = np.arange(n) % len(centers)
+    return centers[y] + noise * rng.standard_normal((n, centers.shape[1])), y

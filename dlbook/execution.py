@@ -1,0 +1,326 @@
+"""Execute chapters, as many at a time as there are cores, and keep what they gave for the site's build.
+
+nbclient runs the cells and jupyter-cache stores them; the build (myst-nb) reads the same cache.  Ours is what they leave
+out: a second key for what the cells import, a seal that shows an interrupted write, CPU seconds and memory, a time limit
+for the whole chapter, and a report that points into the Markdown source.
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlbook.chapters import CHECKOUT, MissingExtraError, read
+from dlbook.data.files import write_atomically
+from dlbook.dependencies import fingerprint
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+TIME_LIMIT = 600.0  # seconds a chapter, by the clock: a hanging cell must end; the budget is one of CPU time
+LOCK = CHECKOUT / "requirements.lock"
+
+
+@dataclass
+class Result:
+    """What one chapter did."""
+
+    path: Path
+    executed: bool  # False: its outputs were in the cache
+    cells: list[tuple[int, float]] = field(default_factory=list)  # (line in the source, CPU seconds) of each code cell
+    peak_mb: float = 0.0  # highest resident memory of the kernel
+    error: str | None = None  # the whole report
+    notebook: "NotebookNode | None" = None
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Sum over the cells, the imports included."""
+        return sum(seconds for _, seconds in self.cells)
+
+
+def execute(
+    paths: Sequence[Path],
+    *,
+    cache: Path | None = None,
+    jobs: int | None = None,
+    time_limit: float = TIME_LIMIT,
+    progress: bool = True,
+) -> list[Result]:
+    """Execute the pages ``paths``, except those whose outputs in the cache still hold.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Markdown sources with code cells.
+    cache : Path, optional
+        Folder of the jupyter-cache; without one everything is executed and nothing kept.
+    jobs : int, optional
+        Kernels at a time, the number of cores unless told otherwise; each computes on one thread.
+    time_limit : float
+        Seconds a chapter.
+    progress : bool
+        Show which chapters run: a line that changes on a terminal, else a line when each ends.
+
+    Returns
+    -------
+    list of Result
+        In the order of ``paths``. A chapter that fails has its report in ``error`` and leaves the cache as it was.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``notebook`` is not installed.
+    """
+    try:
+        import nbclient  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError('running chapters needs an extra: pip install "dlbook[notebook]"') from error
+    store = Store(cache) if cache else None
+    results: dict[Path, Result] = {}
+    stale: list[tuple[float, Path]] = []
+    for path in paths:
+        held = store.get(path) if store else None
+        if held:
+            results[path] = held
+        else:
+            stale.append((store.last_seconds(path) if store else 1e9, path))
+    stale.sort(key=lambda pair: -pair[0])  # the longest first, so that no core waits for it at the end
+    display = _Display(len(stale), enabled=progress)
+    pool = ThreadPoolExecutor(max(1, jobs or os.cpu_count() or 1))
+    with display.running():
+        try:
+            futures = {pool.submit(_run, path, time_limit, display): path for _, path in stale}
+            for future in as_completed(futures):
+                result = results[futures[future]] = future.result()
+                if store and result.error is None:
+                    store.put(result)
+                display.ended(result)
+        finally:  # on Ctrl-C too: what has not begun does not begin, and the kernels under way are ended
+            display.end_kernels()
+            pool.shutdown(wait=True, cancel_futures=True)
+    return [results[path] for path in paths]
+
+
+class Store:
+    """A jupyter-cache whose records also say on what they depend, and can be told from torn ones."""
+
+    def __init__(self, folder: Path) -> None:
+        from jupyter_cache import get_cache
+
+        self.cache = get_cache(folder)
+
+    def get(self, path: Path) -> Result | None:
+        """Return what the page at ``path`` gave, or None if it must be executed (again)."""
+        notebook = read(path)
+        try:
+            record = self.cache.match_cache_notebook(notebook)
+            sealed = self._seal(record.hashkey).read_text()
+            if record.data.get("depends") != fingerprint(_code(notebook), LOCK) or sealed != self._sum(record.hashkey):
+                return None
+            _, merged = self.cache.merge_match_into_notebook(notebook)
+        except (KeyError, OSError, ValueError):  # no record, no file, or half of one
+            return None
+        cells = list(zip(_lines(notebook), record.data["cell_seconds"], strict=True))
+        return Result(path, executed=False, cells=cells, peak_mb=record.data["peak_mb"], notebook=merged)
+
+    def last_seconds(self, path: Path) -> float:
+        """Return the CPU seconds of the last run of ``path``, whatever its cells were then; many if there was none."""
+        runs = [record for record in self.cache.list_cache_records() if Path(record.uri) == path]
+        return max((float(run.data.get("cpu_seconds", 0)) for run in runs), default=1e9)
+
+    def put(self, result: Result) -> None:
+        """Keep a result. The seal is written last: a kill at any moment leaves a record that :meth:`get` refuses."""
+        from jupyter_cache.base import CacheBundleIn
+        from jupyter_cache.cache.db import NbCacheRecord
+
+        notebook = result.notebook
+        assert notebook is not None
+        _, key = self.cache.create_hashed_notebook(notebook)
+        self._seal(key).unlink(missing_ok=True)
+        shutil.rmtree(self._seal(key).parent, ignore_errors=True)
+        with suppress(KeyError):
+            NbCacheRecord.remove_records([NbCacheRecord.record_from_hashkey(key, self.cache.db).pk], self.cache.db)
+        data = {
+            "depends": fingerprint(_code(notebook), LOCK),
+            "cpu_seconds": result.cpu_seconds,
+            "cell_seconds": [seconds for _, seconds in result.cells],
+            "peak_mb": result.peak_mb,
+            "execution_seconds": result.cpu_seconds,
+        }
+        self.cache.cache_notebook_bundle(CacheBundleIn(notebook, str(result.path), data=data), check_validity=False)
+        text = self._sum(key)
+        write_atomically(self._seal(key), lambda part: _write(part, text))
+
+    def _seal(self, key: str) -> Path:
+        return Path(self.cache.path) / "executed" / key / "seal"
+
+    def _sum(self, key: str) -> str:
+        return hashlib.sha256((self._seal(key).parent / "base.ipynb").read_bytes()).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def _code(notebook: "NotebookNode") -> str:
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
+def _lines(notebook: "NotebookNode") -> list[int]:
+    """Return the line of the source on which each code cell's fence opens."""
+    rows = zip(notebook.cells, notebook.metadata["source_map"], strict=True)
+    return [line for cell, line in rows if cell.cell_type == "code"]
+
+
+def _environment() -> dict[str, str]:
+    """Return what a kernel's process is started with, so that one commit gives one output."""
+    fixed = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1", "DLBOOK_DEVICE": "cpu"}
+    environment = {**os.environ, **fixed, "DLBOOK_DEVICE": os.environ.get("DLBOOK_DEVICE", "cpu")}
+    environment.pop("MPLBACKEND", None)  # "agg" silently removes every figure
+    return environment
+
+
+def _run(path: Path, time_limit: float, display: "_Display") -> Result:
+    """Execute one page in a kernel of its own."""
+    import nbclient
+    import psutil
+
+    notebook = read(path)
+    result = Result(path, executed=True, notebook=notebook)
+    started = time.monotonic()
+    client = nbclient.NotebookClient(
+        notebook,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a kernel on this machine alone needs no warning of its wires
+        resources={"metadata": {"path": str(path.parent)}},
+        timeout_func=lambda cell: max(1, int(time_limit - (time.monotonic() - started))),
+    )
+    lines = _lines(notebook)
+    index = 0
+
+    async def cells() -> None:
+        nonlocal index
+        async with client.async_setup_kernel(env=_environment()):
+            kernel = psutil.Process(client.km.provisioner.pid)
+            display.kernels.append(kernel)
+            for index, cell in enumerate(notebook.cells):
+                if cell.cell_type == "code":
+                    display.at(path, started, len(result.cells) + 1, len(lines))
+                    before = _cpu(kernel)
+                    await client.async_execute_cell(cell, index)
+                    result.cells.append((lines[len(result.cells)], _cpu(kernel) - before))
+            result.peak_mb = await _peak_mb(client.kc)
+
+    try:
+        if display.stop.is_set():
+            raise InterruptedError("the build was interrupted")
+        asyncio.run(cells())
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)  # the clock has no place in what is compared
+    except Exception as error:  # whatever went wrong, the other chapters go on
+        line, source = notebook.metadata["source_map"][index], notebook.cells[index].source
+        result.error = _report(path, line, len(result.cells) + 1, source, error, time_limit)
+    return result
+
+
+def _cpu(process: Any) -> float:
+    """Return the CPU seconds of a process and of those that it started and waited for."""
+    times = process.cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+async def _peak_mb(client: Any) -> float:
+    """Return the peak resident memory of the kernel in MB, by asking it."""
+    ask = (
+        "next((int(line.split()[1]) / 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')), 0) "
+        "if __import__('sys').platform == 'linux' else "
+        "__import__('resource').getrusage(0).ru_maxrss / 2**20"
+    )
+    asked = client.execute("", silent=True, user_expressions={"peak": ask})
+    while True:
+        reply = await client.get_shell_msg(timeout=30)
+        if reply["parent_header"].get("msg_id") == asked:
+            return float(reply["content"]["user_expressions"]["peak"]["data"]["text/plain"])
+
+
+def _report(path: Path, line: int, number: int, source: str, error: Exception, time_limit: float) -> str:
+    """Say what failed and where, down to the line of the Markdown file."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if type(error).__name__ == "CellTimeoutError":
+        text = f"the chapter ran into its limit of {time_limit:.0f} s in this cell:\n{source}"
+    within = re.findall(r"Cell In\[\d+\], line (\d+)", text)
+    # the first line that the traceback names is the cell's own; a cell's options lie between its fence and its code
+    offset = _options(path, line) + int(within[0]) if within else 0
+    shown = path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
+    return f"{shown}:{line + offset}: code cell {number} failed\n{text.rstrip()}"
+
+
+def _options(path: Path, line: int) -> int:
+    """Return how many lines of options follow the fence of the cell that opens on ``line`` (1-based)."""
+    rows = path.read_text(encoding="utf8").splitlines()[line:]
+    if rows and rows[0].strip() == "---":
+        return 2 + next(i for i, row in enumerate(rows[1:]) if row.strip() == "---")
+    return next((i for i, row in enumerate(rows) if not row.startswith(":")), 0)
+
+
+class _Display:
+    """One line that names the running chapters and their seconds, or plain lines where there is no terminal."""
+
+    def __init__(self, count: int, *, enabled: bool) -> None:
+        self.count, self.done, self.enabled = count, 0, enabled and count > 0
+        self.live = self.enabled and sys.stderr.isatty()
+        self.now: dict[Path, tuple[float, int, int]] = {}
+        self.kernels: list[Any] = []
+        self.stop = threading.Event()
+        self.lock = threading.Lock()
+
+    def at(self, path: Path, started: float, cell: int, of: int) -> None:
+        with self.lock:
+            self.now[path] = (started, cell, of)
+
+    def ended(self, result: Result) -> None:
+        with self.lock:
+            self.done += 1
+            self.now.pop(result.path, None)
+        if self.enabled:
+            what = "FAILED" if result.error else f"{result.cpu_seconds:5.1f} s of CPU, {result.peak_mb:.0f} MB"
+            print("\r\x1b[K" * self.live + f"[{self.done}/{self.count}] {result.path.stem}: {what}", file=sys.stderr, flush=True)
+
+    def end_kernels(self) -> None:
+        self.stop.set()
+        for kernel in self.kernels:
+            with suppress(Exception):  # most have ended by themselves
+                kernel.kill()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        ticker = threading.Thread(target=self._tick, daemon=True)
+        if self.live:
+            ticker.start()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            if self.live:
+                ticker.join()
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _tick(self) -> None:
+        while not self.stop.wait(0.5):
+            with self.lock:
+                parts = [
+                    f"{path.stem} {time.monotonic() - started:.0f} s (cell {cell}/{of})"
+                    for path, (started, cell, of) in self.now.items()
+                ]
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[K{f'[{self.done}/{self.count}] running ' + ', '.join(parts)}"[: width + 4], end="", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Linear classifiers: the perceptron, separability, and several classes."""

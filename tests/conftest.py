@@ -1,0 +1,34 @@
+"""What every test gets: no network, one thread, a cache folder of its own, and figures that need no screen."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OFFLINE = Path(__file__).parent / "offline"
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])])
+spec = importlib.util.spec_from_file_location("offline_sitecustomize", OFFLINE / "sitecustomize.py")
+assert spec and spec.loader
+offline = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(offline)
+
+import matplotlib  # noqa: E402
+
+matplotlib.use("agg")  # in this process only: in the environment it would silence the chapters' figures
+
+from dlbook.device import threads  # noqa: E402
+
+threads(1)
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the data functions an empty cache folder."""
+    monkeypatch.setenv("DLBOOK_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
