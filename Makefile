@@ -39,7 +39,7 @@ watch: $(STAMP)  ## rebuild the page that changed and reload it
 	@$(BIN)/python book/_ext/watch.py
 
 bench: $(STAMP)  ## time the implementations against their library twins, for the page of benchmarks
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python tests/bench.py $(ONLY)
 
 reproduce: $(STAMP)  ## execute chapters once more and compare every output bit for bit
 	@$(BIN)/python book/_ext/reproduce.py $(SAMPLE)

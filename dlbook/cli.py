@@ -15,7 +15,10 @@ from dlbook.data import files
 
 DATASETS = {  # name: (what it is, where it comes from)
     "mnist": ("70,000 handwritten digits, 28 x 28", "in the package"),
-    "cifar10": ("6,000 color photographs, 32 x 32, ten classes", "in the package; full=True downloads all 60,000, 170 MB"),
+    "cifar10": (
+        "6,000 color photographs, 32 x 32, ten classes",
+        "in the package; full=True downloads all 60,000, 170 MB",
+    ),
     "fashion_mnist": ("70,000 pictures of clothes, 28 x 28", "downloaded the first time, 30 MB"),
     "king_james": ("31,102 verses of English text", "in the package"),
     "glove": ("100-dimensional vectors of 20,000 words", "in the package"),
@@ -89,7 +92,11 @@ def _doctor(options: argparse.Namespace) -> int:
     check("torch", True, torch.__version__)
     check("NumPy", True, np.__version__)
     check("threads", True, f"{torch.get_num_threads()} of {os.cpu_count()} cores; chapters compute on one")
-    check("device", True, str(device()) + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"))
+    check(
+        "device",
+        True,
+        str(device()) + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"),
+    )
     for extra, module in (("notebook", "myst_nb"), ("book", "jupyter_book"), ("test", "pytest")):
         there = importlib.util.find_spec(module) is not None
         check(f"[{extra}]", True, "installed" if there else f'not installed: pip install "dlbook[{extra}]"')

@@ -80,8 +80,9 @@ def _home(base: str, name: str, root: Path) -> str:
     path = _path(base, root)
     if path is not None and path.name == "__init__.py":
         for node in _parse(path.read_text(encoding="utf8")).body:
-            passed_on = isinstance(node, ast.ImportFrom) and any((a.asname or a.name) == name for a in node.names)
-            if passed_on and node.module and _ours(node.module):
+            if not (isinstance(node, ast.ImportFrom) and node.module and _ours(node.module)):
+                continue
+            if any((alias.asname or alias.name) == name for alias in node.names):
                 return node.module
     return base
 
@@ -92,9 +93,13 @@ def data_files(sources: Iterable[Path]) -> list[Path]:
     for path in sources:
         if path == DATA / "files.py":
             continue  # the table of checksums names them all
-        constants = (node.value for node in ast.walk(_parse(path.read_text(encoding="utf8"))) if isinstance(node, ast.Constant))
+        constants = (
+            node.value for node in ast.walk(_parse(path.read_text(encoding="utf8"))) if isinstance(node, ast.Constant)
+        )
         # a file name, or the beginning of one that the code completes: "cifar10_train_5000"
-        starts = {word for word in constants if isinstance(word, str) and ("." in word or "_" in word) and len(word) > 7}
+        starts = {
+            word for word in constants if isinstance(word, str) and ("." in word or "_" in word) and len(word) > 7
+        }
         named |= {file for file in SHA256 if any(file.startswith(start) for start in starts)}
     return [DATA / name for name in sorted(named)]
 

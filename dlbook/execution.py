@@ -1,8 +1,8 @@
 """Execute chapters, as many at a time as there are cores, and keep what they gave for the site's build.
 
-nbclient runs the cells and jupyter-cache stores them; the build (myst-nb) reads the same cache.  Ours is what they leave
-out: a second key for what the cells import, a seal that shows an interrupted write, CPU seconds and memory, a time limit
-for the whole chapter, and a report that points into the Markdown source.
+nbclient runs the cells and jupyter-cache stores them; the build (myst-nb) reads the same cache.  Ours is what they
+leave out: a second key for what the cells import, a seal that shows an interrupted write, CPU seconds and memory, a
+time limit for the whole chapter, and a report that points into the Markdown source.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlbook.chapters import CHECKOUT, MissingExtraError, read
-from dlbook.data.files import write_atomically
+from dlbook.data.files import write_atomically, write_text
 from dlbook.dependencies import fingerprint
 
 if TYPE_CHECKING:
@@ -159,17 +159,13 @@ class Store:
         }
         self.cache.cache_notebook_bundle(CacheBundleIn(notebook, str(result.path), data=data), check_validity=False)
         text = self._sum(key)
-        write_atomically(self._seal(key), lambda part: _write(part, text))
+        write_atomically(self._seal(key), lambda part: write_text(part, text))
 
     def _seal(self, key: str) -> Path:
         return Path(self.cache.path) / "executed" / key / "seal"
 
     def _sum(self, key: str) -> str:
         return hashlib.sha256((self._seal(key).parent / "base.ipynb").read_bytes()).hexdigest()
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text)
 
 
 def _code(notebook: "NotebookNode") -> str:
@@ -201,7 +197,9 @@ def _run(path: Path, time_limit: float, display: "_Display") -> Result:
     client = nbclient.NotebookClient(
         notebook,
         kernel_name="python3",
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a kernel on this machine alone needs no warning of its wires
+        extra_arguments=[
+            "--IPKernelApp.log_level=ERROR"
+        ],  # a kernel on this machine alone needs no warning of its wires
         resources={"metadata": {"path": str(path.parent)}},
         timeout_func=lambda cell: max(1, int(time_limit - (time.monotonic() - started))),
     )
@@ -211,7 +209,8 @@ def _run(path: Path, time_limit: float, display: "_Display") -> Result:
     async def cells() -> None:
         nonlocal index
         async with client.async_setup_kernel(env=_environment()):
-            kernel = psutil.Process(client.km.provisioner.pid)
+            manager: Any = client.km
+            kernel = psutil.Process(manager.provisioner.pid)
             display.kernels.append(kernel)
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
@@ -294,7 +293,11 @@ class _Display:
             self.now.pop(result.path, None)
         if self.enabled:
             what = "FAILED" if result.error else f"{result.cpu_seconds:5.1f} s of CPU, {result.peak_mb:.0f} MB"
-            print("\r\x1b[K" * self.live + f"[{self.done}/{self.count}] {result.path.stem}: {what}", file=sys.stderr, flush=True)
+            print(
+                "\r\x1b[K" * self.live + f"[{self.done}/{self.count}] {result.path.stem}: {what}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def end_kernels(self) -> None:
         self.stop.set()
@@ -323,4 +326,9 @@ class _Display:
                     for path, (started, cell, of) in self.now.items()
                 ]
             width = shutil.get_terminal_size().columns - 1
-            print(f"\r\x1b[K{f'[{self.done}/{self.count}] running ' + ', '.join(parts)}"[: width + 4], end="", file=sys.stderr, flush=True)
+            print(
+                f"\r\x1b[K{f'[{self.done}/{self.count}] running ' + ', '.join(parts)}"[: width + 4],
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 _FENCE = re.compile(r"^(?P<ticks>`{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?[ ]?(?P<rest>.*)$")
 _ROLE = re.compile(r"\{(?P<role>[\w:]+)\}`(?P<text>[^`]+)`")
 _LABEL = re.compile(r"^\((?P<label>[\w:.-]+)\)=\s*$", flags=re.M)
-_COUNTED = {"exercise": "Exercise", "prf:theorem": "Theorem", "prf:lemma": "Lemma", "prf:definition": "Definition",
-            "prf:proposition": "Proposition", "prf:corollary": "Corollary", "prf:algorithm": "Algorithm",
-            "prf:example": "Example", "prf:remark": "Remark"}  # fmt: skip
+_COUNTED = {"exercise": "Exercise", "exercise-start": "Exercise"}
+_COUNTED |= {
+    f"prf:{kind}": kind.capitalize()
+    for kind in "theorem lemma definition proposition corollary algorithm example remark".split()
+}
+_COUNTED_WITH_LABEL = {"figure": "Figure", "math": "Equation", "table": "Table", "list-table": "Table"}
 
 
 def to_notebook(path: Path, executed: "NotebookNode | None" = None, *, site: str = "") -> "NotebookNode":
@@ -73,7 +76,9 @@ def to_notebook(path: Path, executed: "NotebookNode | None" = None, *, site: str
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         if figure.get("caption"):
             number = context.numbers.get(figure.get("name", ""), "")
-            cells.append(nbformat.v4.new_markdown_cell(f"**{number}.** {context.plain(str(figure['caption'])).strip()}"))
+            cells.append(
+                nbformat.v4.new_markdown_cell(f"**{number}.** {context.plain(str(figure['caption'])).strip()}")
+            )
     for i, cell in enumerate(cells):
         cell["id"] = f"cell-{i}"  # nbformat's own ids are random, and two builds of one commit are equal
     notebook.cells = cells
@@ -85,11 +90,15 @@ def _without_glue(code: str) -> str:
     body = ast.parse(code).body
     lines = code.splitlines()
     for node in reversed(body):
-        call = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "glue"
+        call = (
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "glue"
+        )
         imported = isinstance(node, ast.ImportFrom) and any(alias.name == "glue" for alias in node.names)
-        if call or imported:
-            del lines[node.lineno - 1 : node.end_lineno]
-        elif isinstance(node, ast.For) and all("glue(" in ast.unparse(inner) for inner in node.body):
+        if (
+            call
+            or imported
+            or (isinstance(node, ast.For) and all("glue(" in ast.unparse(inner) for inner in node.body))
+        ):
             del lines[node.lineno - 1 : node.end_lineno]
     return "\n".join(lines).strip("\n")
 
@@ -166,8 +175,8 @@ class _Context:
         """Return a directive as Markdown paragraphs."""
         inner = lambda: self.plain("\n".join(body)).strip()  # noqa: E731
         label = options.get("label", options.get("name", ""))
-        if name in _COUNTED or name == "exercise-start":
-            kind = self.numbers.get(label) or _COUNTED.get(name, "Exercise")
+        if name in _COUNTED:
+            kind = self.numbers.get(label) or _COUNTED[name]
             return f"**{kind}{f' ({self.inline(rest)})' if rest else ''}.**\n\n{inner()}"
         if name == "prf:proof":
             return f"**Proof.** {inner()} ∎"
@@ -190,7 +199,11 @@ class _Context:
             return "*(A drawing or an interactive figure stands here on the site.)*" if "<svg" in "".join(body) else ""
         if name == "figure":
             text = f"**{self.numbers.get(label, 'Figure')}.** {inner()}"
-            return text if rest.startswith("#") or not rest else f"![{options.get('alt', '')}]({self.site}/{rest})\n\n{text}"
+            return (
+                text
+                if rest.startswith("#") or not rest
+                else f"![{options.get('alt', '')}]({self.site}/{rest})\n\n{text}"
+            )
         if name in ("glue:figure", "image", "tableofcontents", "toctree", "contents"):
             return ""
         if name in ("table", "list-table", "csv-table"):
@@ -255,7 +268,7 @@ def _split_options(body: list[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _numbers(source: "NotebookNode") -> dict[str, str]:
-    """Number figures, equations, exercises and theorems in the order in which they stand on the page."""
+    """Return the numbers of figures, equations, exercises and theorems, counted as they stand on the page."""
     numbers: dict[str, str] = {}
     counts: dict[str, int] = {}
 
@@ -271,8 +284,7 @@ def _numbers(source: "NotebookNode") -> dict[str, str]:
                 continue
             name, _, options, body = block
             label = options.get("label", options.get("name", ""))
-            kind = _COUNTED.get(name) or {"figure": "Figure", "math": "Equation", "table": "Table", "list-table": "Table",
-                                          "exercise-start": "Exercise"}.get(name)  # fmt: skip
+            kind = _COUNTED.get(name) or _COUNTED_WITH_LABEL.get(name)
             if kind and (label or kind != "Equation"):
                 count(kind, label or f"unlabelled-{len(numbers)}")
             if name not in ("quiz", "raw", "code-block"):
@@ -301,7 +313,10 @@ def _titles() -> dict[str, tuple[str, str]]:
         text = path.read_text(encoding="utf8") if path.exists() else ""
         page = f"book/{path.stem}" if path.parent.name in ("book", "_book") else f"book/{path.parent.name}/{path.stem}"
         for match in re.finditer(r"^\(([\w:.-]+)\)=\s*\n+(?:#+ (.+))?", text, flags=re.M):
-            found[match[1]] = (page, match[2] or chapters()[path.stem].title if path.stem in chapters() else match[2] or path.stem)
+            found[match[1]] = (
+                page,
+                match[2] or chapters()[path.stem].title if path.stem in chapters() else match[2] or path.stem,
+            )
     return found
 
 
@@ -312,11 +327,18 @@ def _papers() -> dict[str, tuple[str, str, str]]:
     bib = CHECKOUT / "book" / "references.bib"
     papers = {}
     for key, entry in parse_file(str(bib if bib.exists() else PACKAGE / "_book" / "references.bib")).entries.items():
-        names = [_clean(" ".join([*person.prelast_names, *person.last_names])) for person in entry.persons.get("author", [])]
+        names = [
+            _clean(" ".join([*person.prelast_names, *person.last_names])) for person in entry.persons.get("author", [])
+        ]
         who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
         fields = entry.fields
-        where = next((fields[f] for f in ("journal", "booktitle", "publisher", "institution", "howpublished") if f in fields), "")
-        reference = f"{', '.join(names)} ({fields.get('year', 'n.d.')}). {_clean(fields['title'])}. {_clean(where)}".strip() + "."
+        where = next(
+            (fields[f] for f in ("journal", "booktitle", "publisher", "institution", "howpublished") if f in fields), ""
+        )
+        reference = (
+            f"{', '.join(names)} ({fields.get('year', 'n.d.')}). {_clean(fields['title'])}. {_clean(where)}".strip()
+            + "."
+        )
         papers[key] = (who, fields.get("year", "n.d."), reference)
     return papers
 
@@ -334,7 +356,9 @@ def _quiz(body: str, inline: Callable[[str], str]) -> str:
     questions: list[dict[str, Any]] = yaml.safe_load(body)
     for n, item in enumerate(questions, 1):
         out.append(f"**Question {n}.** {inline(str(item['question'])).strip()}\n")
-        out += [f"{letter}. {inline(str(a['text'])).strip()}" for letter, a in zip("abcdef", item["answers"], strict=False)]
+        out += [
+            f"{letter}. {inline(str(a['text'])).strip()}" for letter, a in zip("abcdef", item["answers"], strict=False)
+        ]
         answers = [
             f"- {letter}: {'right' if a.get('right') else 'wrong'}. {inline(str(a['why'])).strip()}"
             for letter, a in zip("abcdef", item["answers"], strict=False)

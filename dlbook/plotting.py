@@ -1,11 +1,12 @@
 """The book's colors, figure sizes and the few plots that several chapters draw.
 
-Seven colors, each at least 3:1 on white and on the dark page, told apart by readers of every color vision; a color keeps
-its meaning through the book (the positive class is blue, the negative vermilion; training is blue and solid, validation
-vermilion and dashed; a paper's value is an open grey diamond).  Functions draw on the axes they are given.
+Seven colors, each at least 3:1 on white and on the dark page, told apart by readers of every color vision; a color
+keeps its meaning through the book (the positive class is blue, the negative vermilion; training is blue and solid,
+validation vermilion and dashed; a paper's value is an open grey diamond).  Functions draw on the axes they are given.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -37,10 +38,9 @@ TEXT, WIDE, HALF, PANEL = 5.4, 7.2, 3.5, 2.4  # figure widths in inches; the pag
 
 DIVERGING = LinearSegmentedColormap.from_list(
     "dl_div", ["#8f3f00", "#d55e00", "#efab7c", "#f5f5f3", "#7fb4d6", "#0072b2", "#00517f"]
-)
-DIVERGING.set_bad("#f0f2f4")  # absent is not zero
+).with_extremes(bad="#f0f2f4")  # absent is not zero
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "figure.figsize": (TEXT, 3.2),
     "figure.dpi": 200,
     "savefig.dpi": 200,
@@ -90,12 +90,13 @@ STYLE = {
 
 def use_style() -> None:
     """Draw in the book's style from now on; in a notebook, keep each figure at the width that was asked for."""
-    mpl.rcParams.update(STYLE)
+    mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
     try:
         from matplotlib_inline.config import InlineBackend
     except ImportError:  # outside Jupyter there is no inline backend to set
         return
-    InlineBackend.instance().print_figure_kwargs = {"bbox_inches": None}
+    inline: Any = InlineBackend.instance()
+    inline.print_figure_kwargs = {"bbox_inches": None}
 
 
 def label_lines(ax: Axes, *, gap: float = 1.25, dx: float = 5) -> None:
@@ -179,7 +180,7 @@ def image_grid(
     height = rows * (tile * tiles.shape[1] / tiles.shape[2] * 0.92 + (0.25 if titles is not None else 0.0)) + 0.1
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
     limit = float(np.abs(tiles).max()) if signed else None
-    scale = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit} if limit is not None else {"cmap": cmap}
+    scale: dict[str, Any] = {"cmap": DIVERGING, "vmin": -limit, "vmax": limit} if limit is not None else {"cmap": cmap}
     if limit is None and tiles.ndim == 3:
         scale |= {"vmin": float(tiles.min()), "vmax": float(tiles.max())}
     drawn = None
@@ -198,7 +199,7 @@ def image_grid(
     if limit is not None and drawn is not None:
         bar = figure.colorbar(drawn, ax=axes, fraction=0.03, pad=0.02, ticks=[-limit, 0, limit])
         bar.ax.set_yticklabels([f"{-limit:.2g}", "0", f"{limit:.2g}"])
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     return figure
 
 
@@ -227,7 +228,14 @@ def decision_regions(
     values = np.asarray(score(np.stack([x.ravel(), y.ravel()], axis=1))).reshape(x.shape)
     tints = ListedColormap([TINT_NEGATIVE, TINT_POSITIVE])
     ax.imshow(
-        values >= 0, extent=(left, right, bottom, top), origin="lower", aspect="auto", cmap=tints, vmin=0, vmax=1, zorder=0
+        values >= 0,
+        extent=(left, right, bottom, top),
+        origin="lower",
+        aspect="auto",
+        cmap=tints,
+        vmin=0,
+        vmax=1,
+        zorder=0,
     )
     for level in levels:
         color, style = (INK, "-") if level == 0 else (BLUE if level > 0 else VERMILION, "--")
@@ -242,7 +250,8 @@ def scatter_classes(ax: Axes, x: ArrayLike, y: ArrayLike, *, size: float = 28) -
     points, labels = np.asarray(x), np.asarray(y)
     for label, color, marker in ((1, BLUE, "o"), (-1, VERMILION, "s")):
         chosen = points[labels == label]
-        ax.scatter(*chosen.T, s=size, c=color, marker=marker, edgecolors="white", linewidths=0.7, zorder=3)
+        edge: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.7, "zorder": 3}
+        ax.scatter(chosen[:, 0], chosen[:, 1], s=size, c=color, marker=marker, **edge)
 
 
 def halo(width: float = 3) -> list[withStroke]:
@@ -269,12 +278,13 @@ def confusion_matrix(ax: Axes, counts: ArrayLike, labels: Sequence[str]) -> None
     if table.ndim != 2 or table.shape[0] != table.shape[1] or len(labels) != len(table):
         raise ValueError(f"counts is (k, k) for k labels, found shape {table.shape} and {len(labels)} labels")
     if (table.sum(axis=1) == 0).any():
-        raise ValueError(f"class {labels[int(np.argmin(table.sum(axis=1)))]} has no example: its row has no percentages")
+        raise ValueError(
+            f"class {labels[int(np.argmin(table.sum(axis=1)))]} has no example: its row has no percentages"
+        )
     percent = 100 * table / table.sum(axis=1, keepdims=True)
     errors = np.ma.masked_array(percent, mask=np.eye(len(table), dtype=bool))
     top = max(float(errors.max()), 1e-9)
-    oranges = mpl.colormaps["Oranges"].copy()
-    oranges.set_bad("#eceff2")
+    oranges = mpl.colormaps["Oranges"].with_extremes(bad="#eceff2")
     ax.imshow(errors, cmap=oranges, vmin=0, vmax=top * 1.15)
     for i, j in np.ndindex(*percent.shape):
         shown = f"{percent[i, j]:.1f}" if i == j or percent[i, j] >= top / 10 else ""

@@ -119,7 +119,7 @@ def fit(
                 rates = ", ".join(f"{group['lr']:g}" for group in optimizer.param_groups)
                 raise FloatingPointError(f"the loss is {loss.item()} at step {step}, with learning rate {rates}")
             total, seen = total + loss.item() * len(x), seen + len(x)
-            _scaled(loss, len(x), world).backward()  # type: ignore[no-untyped-call]
+            _scaled(loss, len(x), world).backward()
             optimizer.step()
             if schedule:
                 schedule.step()

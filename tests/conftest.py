@@ -13,7 +13,8 @@ OFFLINE = Path(__file__).parent / "offline"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])])
 spec = importlib.util.spec_from_file_location("offline_sitecustomize", OFFLINE / "sitecustomize.py")
-assert spec and spec.loader
+assert spec is not None
+assert spec.loader is not None
 offline = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(offline)
 

@@ -42,7 +42,10 @@ def names(code: str, root: Path) -> list[str]:
         ("import dlbook.a as a", ["__init__.py", "a.py", "b.py"]),
         ("%matplotlib inline\nfrom dlbook.a import b", ["__init__.py", "a.py", "b.py"]),
         ("if True:\n    import dlbook.c", ["__init__.py", "a.py", "b.py", "c.py"]),
-        ("from dlbook.part.relative import Y", ["__init__.py", "b.py", "part/__init__.py", "part/inner.py", "part/relative.py"]),
+        (
+            "from dlbook.part.relative import Y",
+            ["__init__.py", "b.py", "part/__init__.py", "part/inner.py", "part/relative.py"],
+        ),
         ("from dlbook.shop import green", ["__init__.py", "shop/__init__.py", "shop/pear.py"]),
         ("from dlbook.shop import red", ["__init__.py", "b.py", "shop/__init__.py", "shop/apple.py"]),
     ],
@@ -67,7 +70,9 @@ def measured(toy, monkeypatch):
     return lambda code, lock=None: fingerprint(code, lock)
 
 
-@pytest.mark.parametrize(("changed", "matters"), [("b.py", True), ("__init__.py", True), ("c.py", False), ("shop/pear.py", False)])
+@pytest.mark.parametrize(
+    ("changed", "matters"), [("b.py", True), ("__init__.py", True), ("c.py", False), ("shop/pear.py", False)]
+)
 def test_a_changed_module_matters_exactly_if_it_is_imported(toy, measured, changed, matters):
     before = measured("import dlbook.a")
     path = toy / "dlbook" / changed

@@ -30,7 +30,9 @@ def page(folder: Path, name: str, *cells: str, prose: str = "Some prose.") -> Pa
 
 
 def output(result) -> str:
-    return "".join(o.text for cell in result.notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream")
+    return "".join(
+        o.text for cell in result.notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"
+    )
 
 
 def run(path: Path, cache: Path | None, **options):

@@ -122,7 +122,8 @@ RUN = """
             import os, signal
             os.kill(os.getpid(), signal.SIGKILL)
         return F.cross_entropy(logits, target)
-    losses = training.fit(model, loss_fn, batches, optimizer, epochs=4, schedule=schedule, checkpoint=path, progress=False)
+    options = dict(epochs=4, schedule=schedule, checkpoint=path, progress=False)
+    losses = training.fit(model, loss_fn, batches, optimizer, **options)
     torch.save([losses, model.state_dict(), optimizer.state_dict()], path.with_suffix(".end"))
 """
 
@@ -138,9 +139,7 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_weights_bit_for_bit(tmp
     for _ in range(2):
         assert run(tmp_path / "broken", steps.randint(2, 9)) == -signal.SIGKILL
     assert run(tmp_path / "broken", 0) == 0
-    straight, broken = (
-        torch.load(tmp_path / f"{name}.end", weights_only=True) for name in ("straight", "broken")
-    )
+    straight, broken = (torch.load(tmp_path / f"{name}.end", weights_only=True) for name in ("straight", "broken"))
     assert straight[0] == broken[0], f"seed {seed}"
     for name, weight in straight[1].items():
         assert torch.equal(weight, broken[1][name]), f"{name}, seed {seed}"
@@ -148,14 +147,30 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_weights_bit_for_bit(tmp
 
 def test_a_run_taken_up_for_more_epochs_equals_one_long_run(tmp_path):
     long, short = network(), network()
-    fit(long, F.cross_entropy, batches(), torch.optim.Adam(long.parameters()), epochs=3, checkpoint=tmp_path / "a", progress=False)
+    fit(
+        long,
+        F.cross_entropy,
+        batches(),
+        torch.optim.Adam(long.parameters()),
+        epochs=3,
+        checkpoint=tmp_path / "a",
+        progress=False,
+    )
     torch.manual_seed(3)
     short = network()
     optimizer = torch.optim.Adam(short.parameters())
     fit(short, F.cross_entropy, batches(), optimizer, epochs=1, checkpoint=tmp_path / "b", progress=False)
     torch.manual_seed(1234)  # the checkpoint holds the stream, whatever was drawn since
     again = network()
-    fit(again, F.cross_entropy, batches(), torch.optim.Adam(again.parameters()), epochs=3, checkpoint=tmp_path / "b", progress=False)
+    fit(
+        again,
+        F.cross_entropy,
+        batches(),
+        torch.optim.Adam(again.parameters()),
+        epochs=3,
+        checkpoint=tmp_path / "b",
+        progress=False,
+    )
     assert all(torch.equal(a, b) for a, b in zip(long.parameters(), again.parameters(), strict=True))
 
 
@@ -187,7 +202,9 @@ def test_two_processes_reach_the_weights_of_one(tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     local = {**os.environ, "GLOO_SOCKET_IFNAME": "lo"}
     for command, name in (([sys.executable], "one"), (torchrun, "two")):
-        subprocess.run([*command, str(script), str(tmp_path / name)], check=True, env=local, capture_output=True, timeout=120)
+        subprocess.run(
+            [*command, str(script), str(tmp_path / name)], check=True, env=local, capture_output=True, timeout=120
+        )
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
     assert one[0] == pytest.approx(two[0], rel=1e-12)
     for name, weight in one[1].items():

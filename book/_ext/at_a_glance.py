@@ -128,7 +128,9 @@ def in_words(seconds: float) -> str:
 def fill_in(app: Sphinx, document: nodes.document) -> None:
     """Write the computed times into the page's list."""
     for place in document.findall(lambda node: isinstance(node, nodes.inline) and "at-a-glance-times" in node["classes"]):
-        parts = [f"{reading_minutes(document)} min to read"]
+        minutes = reading_minutes(document)
+        app.env.metadata[app.env.docname]["reading_minutes"] = minutes  # the landing page tells it too
+        parts = [f"{minutes} min to read"]
         cache = getattr(getattr(app.env, "mystnb_config", None), "execution_cache_path", None)
         seconds = recorded_seconds(Path(cache), Path(app.env.doc2path(app.env.docname))) if cache else None
         if seconds is not None:

@@ -20,7 +20,7 @@ INPUTS = ("book", "dlbook", "_config.yml", "_toc.yml", "pyproject.toml", "requir
 sys.path.insert(0, str(ROOT))
 
 from dlbook.chapters import chapters  # noqa: E402
-from dlbook.data.files import write_atomically  # noqa: E402
+from dlbook.data.files import write_atomically, write_text  # noqa: E402
 from dlbook.execution import Result, execute  # noqa: E402
 
 
@@ -40,7 +40,8 @@ def summary(results: list[Result]) -> str:
     ran = [result.path.stem for result in results if result.executed]
     if not ran:
         return f"executed nothing: the outputs of all {len(results)} chapters still hold"
-    return f"executed {len(ran)} of {len(results)} chapters, new or changed in their cells, imports, data or versions: " + ", ".join(ran)
+    why = "new, or changed in their cells, imports, data or versions"
+    return f"executed {len(ran)} of {len(results)} chapters ({why}): {', '.join(ran)}"
 
 
 def over_budget(results: list[Result], budget: float) -> list[str]:
@@ -50,7 +51,8 @@ def over_budget(results: list[Result], budget: float) -> list[str]:
         if result.cpu_seconds > budget:
             slowest = sorted(result.cells, key=lambda cell: -cell[1])[:3]
             cells = ", ".join(f"line {line}: {seconds:.1f} s" for line, seconds in slowest)
-            reports.append(f"{result.path.relative_to(ROOT)}: {result.cpu_seconds:.1f} s of CPU, budget {budget:.0f} s; slowest cells: {cells}")
+            name, took = result.path.relative_to(ROOT), f"{result.cpu_seconds:.1f} s of CPU"
+            reports.append(f"{name}: {took}, budget {budget:.0f} s; slowest cells: {cells}")
     return reports
 
 
@@ -64,7 +66,13 @@ def main() -> int:
     build = options.output.resolve() / "_build"
     page, stamp = build / "html" / "index.html", build / "inputs.sha256"
     digest = inputs_digest()
-    if not options.force and page.exists() and stamp.exists() and stamp.read_text() == digest and options.budget is None:
+    if (
+        not options.force
+        and page.exists()
+        and stamp.exists()
+        and stamp.read_text() == digest
+        and options.budget is None
+    ):
         print(f"nothing changed since the last build\n{page}")
         return 0
     results = execute([chapter.path for chapter in chapters().values()], cache=build / ".jupyter_cache")
@@ -78,13 +86,23 @@ def main() -> int:
     for leftover in (".doctrees", "html"):
         shutil.rmtree(build / leftover, ignore_errors=True)
     jupyter_book = Path(sys.executable).parent / "jupyter-book"
-    command = [str(jupyter_book), "build", str(ROOT), "--path-output", str(options.output), "-W", "--keep-going", "-n", "-q"]
+    command = [
+        str(jupyter_book),
+        "build",
+        str(ROOT),
+        "--path-output",
+        str(options.output),
+        "-W",
+        "--keep-going",
+        "-n",
+        "-q",
+    ]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     status = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if status != 0 or not page.exists():
         print("the site was not built: see the warnings above", file=sys.stderr)
         return 1
-    write_atomically(stamp, lambda part: None if part.write_text(digest) else None)
+    write_atomically(stamp, lambda part: write_text(part, digest))
     print(f"the book is at\n{page}")
     return 0
 

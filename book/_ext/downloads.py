@@ -28,7 +28,9 @@ def _is_chapter(app: Sphinx, docname: str) -> bool:
     return docname in getattr(app.env, "dlbook_outputs", {})
 
 
-def add_buttons(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document) -> None:
+def add_buttons(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document
+) -> None:
     """Put the notebook first among the downloads, and Colab beside it."""
     if not _is_chapter(app, pagename):
         return

@@ -27,7 +27,9 @@ def cache_folder(app: Sphinx) -> Path:
     return Path(configured) if configured else Path(app.outdir).parent / ".jupyter_cache"
 
 
-def bring_up_to_date(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+def bring_up_to_date(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
     """Execute what is stale, and return the pages whose outputs differ from those that Sphinx last read."""
     pages = pages_with_cells(Path(app.srcdir), sorted(env.found_docs))
     jobs = int(os.environ.get("DLBOOK_JOBS", "0")) or None

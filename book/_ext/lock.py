@@ -1,7 +1,7 @@
 """Write requirements.lock: the versions that are installed, so that every build of one commit uses the same.
 
-pip's own freeze would say ``torch==2.13.0+cpu`` on some machines, a version that others cannot install: the local part is
-dropped, and there are no hashes, for the wheels differ by platform.
+pip's own freeze would say ``torch==2.13.0+cpu`` on some machines, a version that others cannot install: the local part
+is dropped, and there are no hashes, for the wheels differ by platform.
 """
 
 from importlib.metadata import distributions
@@ -9,7 +9,7 @@ from pathlib import Path
 
 HEADER = """\
 # The versions that the published book was built with; `make lock` writes this file.
-# On Linux a plain `pip install torch` brings CUDA: with `--extra-index-url` of PyTorch's CPU wheels (see the README) it is 200 MB.
+# On Linux pip installs torch with CUDA; for the much smaller CPU build install torch first, as PyTorch's own page says.
 """
 TOOLS = {"pip", "dlbook", "distribute"}
 

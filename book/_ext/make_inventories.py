@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy
 import sphobjinv
 
 FOLDER = Path(__file__).parent.parent / "_inv"
@@ -71,8 +72,8 @@ SINGLE = {  # (role, page) of names that introspection does not find or finds el
     "numpy.linalg": ("module", "reference/routines.linalg.html"),
     "numpy.random": ("module", "reference/random/index.html"),
     "numpy.typing": ("module", "reference/typing.html"),
-    "numpy.typing.ArrayLike": ("data", "reference/typing.html"),
-    "numpy.typing.NDArray": ("data", "reference/typing.html"),
+    "numpy.typing.ArrayLike": ("class", "reference/typing.html"),
+    "numpy.typing.NDArray": ("class", "reference/typing.html"),
     "matplotlib": ("module", "api/matplotlib_configuration_api.html"),
     "matplotlib.pyplot": ("module", "api/pyplot_summary.html"),
     "matplotlib.colors.LinearSegmentedColormap": ("class", "api/_as_gen/matplotlib.colors.LinearSegmentedColormap.html"),
@@ -104,7 +105,9 @@ def entries(modules: dict[str, str], project: str) -> dict[str, tuple[str, str]]
     for module_name, page in modules.items():
         for name, member in members(import_module(module_name)):
             full = f"{module_name}.{name}"
-            place = (role(member), f"{page.format(name=full)}#{full}")
+            scalar = inspect.isclass(member) and issubclass(member, numpy.generic)
+            own_page = "reference/arrays.scalars.html" if scalar else page.format(name=full)
+            place = (role(member), f"{own_page}#{full}")
             found[full] = place
             defined = f"{getattr(member, '__module__', module_name)}.{getattr(member, '__qualname__', name)}"
             found.setdefault(defined, place)

@@ -17,11 +17,16 @@ class RunTimes(SphinxDirective):
         """Return the table; the page is read again in every build, for the numbers are not in its source."""
         self.env.note_reread()
         results = getattr(self.env, "dlbook_results", {})
-        rows = ["| chapter | CPU seconds | of its budget | slowest cell, seconds | peak memory, MB |", "|:--|--:|--:|--:|--:|"]
+        rows = [
+            "| chapter | CPU seconds | of its budget | slowest cell, seconds | peak memory, MB |",
+            "|:--|--:|--:|--:|--:|",
+        ]
         for docname, result in results.items():
             slowest = max((seconds for _, seconds in result.cells), default=0.0)
             share = f"{result.cpu_seconds / BUDGET:.0%}"
-            rows.append(f"| {{doc}}`/{docname}` | {result.cpu_seconds:.1f} | {share} | {slowest:.1f} | {result.peak_mb:.0f} |")
+            rows.append(
+                f"| {{doc}}`/{docname}` | {result.cpu_seconds:.1f} | {share} | {slowest:.1f} | {result.peak_mb:.0f} |"
+            )
         total = sum(result.cpu_seconds for result in results.values())
         rows.append(f"| **all {len(results)}** | **{total:.1f}** | | | |")
         container = nodes.container(classes=["run-times"])

@@ -9,7 +9,6 @@ import hashlib
 import os
 import tempfile
 import warnings
-import zipfile
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -136,7 +135,7 @@ def unpacked(name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         array = make()
         try:
             write_atomically(path, lambda part: _save(part, array))
-            write_atomically(seal, lambda part: _write_text(part, f"{zlib.crc32(path.read_bytes()):08x}"))
+            write_atomically(seal, lambda part: write_text(part, f"{zlib.crc32(path.read_bytes()):08x}"))
         except OSError as error:
             warnings.warn(f"cannot write {path} ({error}): the next process unpacks it again", stacklevel=2)
             return array
@@ -155,5 +154,6 @@ def _save(path: Path, array: np.ndarray) -> None:
         np.save(file, array)
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, and return nothing: what :func:`write_atomically` wants of its callback."""
+    path.write_text(text, encoding="utf8")

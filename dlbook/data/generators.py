@@ -79,7 +79,9 @@ def two_moons(n: int = 200, *, noise: float = 0.1, rng: np.random.Generator) -> 
     return x + noise * rng.standard_normal((n, 2)), y
 
 
-def rings(n: int = 200, *, radii: tuple[float, float] = (1.0, 2.0), noise: float = 0.1, rng: np.random.Generator) -> Points:
+def rings(
+    n: int = 200, *, radii: tuple[float, float] = (1.0, 2.0), noise: float = 0.1, rng: np.random.Generator
+) -> Points:
     """Return two concentric rings: +1 on the inner, -1 on the outer.
 
     Parameters

@@ -123,7 +123,7 @@ def novikoff_bound(x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: float) -
         raise ValueError(
             f"weight and bias do not separate: row {row} has label {y[row]:+.0f} and score {y[row] * right[row]:g}"
         )
-    margin = float(right.min()) / _length(weight)
+    margin = float(right.min()) / math.hypot(_length(weight), bias)
     radius = math.hypot(_longest(x), 1.0)
     return Bound(radius, margin, (radius / margin) ** 2)
 

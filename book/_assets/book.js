@@ -1,0 +1,61 @@
+// What the pages need beyond HTML: names that say what the eye reads, the quiz's count, and folded things opened for paper.
+// Nothing here is needed to read: without scripts answers and solutions open all the same.
+
+// the theme's controls carry labels that differ from the words on them; who speaks to the machine says what is read
+function nameControls() {
+  const wrong = "button.search-button-field, summary[aria-label], button.theme-switch-button";
+  for (const control of document.querySelectorAll(wrong)) control.removeAttribute("aria-label");
+  const brand = document.querySelector(".sidebar-primary-item .navbar-brand")?.closest(".sidebar-primary-item");
+  brand?.setAttribute("role", "region");
+  brand?.setAttribute("aria-label", "Book");
+}
+
+// what scrolls sideways must be reached by keyboard
+function focusScrollers() {
+  for (const box of document.querySelectorAll("div.highlight pre, div.math, .katex-html, .pst-scrollable-table-container, .tag_wide .cell_output")) {
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+  }
+}
+
+// count the questions whose first opened answer was right
+function countQuiz(quiz) {
+  const questions = [...quiz.querySelectorAll(".quiz-question")];
+  const score = quiz.querySelector(".quiz-score");
+  for (const question of questions) {
+    for (const answer of question.querySelectorAll(".quiz-answer")) {
+      answer.addEventListener("toggle", () => {
+        if (!answer.open || printing) return;
+        question.dataset.first ??= answer.classList.contains("quiz-right") ? "right" : "wrong";
+        const right = questions.filter((q) => q.dataset.first === "right").length;
+        const done = questions.filter((q) => q.dataset.first).length;
+        score.textContent = `${right} right at the first try, ${done} of ${questions.length} answered`;
+      });
+    }
+  }
+}
+
+// a link into a folded solution opens it
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let box = target; box; box = box.parentElement) if (box.tagName === "DETAILS") box.open = true;
+}
+
+let printing = false;
+let opened = [];
+addEventListener("beforeprint", () => {
+  printing = true;
+  opened = [...document.querySelectorAll("details:not([open]):not(.hide)")];
+  for (const box of opened) box.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const box of opened) box.open = false;
+  printing = false;
+});
+
+document.addEventListener("DOMContentLoaded", () => {
+  nameControls();
+  focusScrollers();
+  document.querySelectorAll(".quiz").forEach(countQuiz);
+  openTarget();
+});
+addEventListener("hashchange", openTarget);

@@ -1,0 +1,51 @@
+"""Chapters are found in the order of the table of contents, by name, part/name or path."""
+
+import sys
+
+import pytest
+
+from dlbook import chapters as module
+from dlbook.chapters import MissingExtraError, chapter, chapters, pages, read, toc
+
+
+def test_the_order_is_that_of_the_table_of_contents():
+    import yaml
+
+    contents = yaml.safe_load(toc().read_text())
+    files = [contents["root"], *(entry["file"] for part in contents["parts"] for entry in part["chapters"])]
+    assert [str(page.relative_to(module.CHECKOUT).with_suffix("")) for page in pages()] == files
+    assert list(chapters()) == [page.stem for page in pages() if page.stem in chapters()]
+
+
+@pytest.mark.parametrize("name", ["lenet", "convolution/lenet", "book/convolution/lenet.md"])
+def test_a_chapter_is_found_by_name_part_and_path(name):
+    found = chapter(name)
+    assert (found.name, found.part) == ("lenet", "convolution")
+    assert "LeNet" in found.title
+    assert found.path.exists()
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(ValueError, match="no chapter 'lenett': did you mean lenet"):
+        chapter("lenett")
+    with pytest.raises(ValueError, match="dlbook list"):
+        chapter("zzzzzz")
+
+
+def test_reading_gives_cells_and_the_lines_of_their_fences():
+    path = chapter("perceptron").path
+    notebook = read(path)
+    lines = path.read_text().splitlines()
+    code = [
+        line
+        for cell, line in zip(notebook.cells, notebook.metadata.source_map, strict=True)
+        if cell.cell_type == "code"
+    ]
+    assert len(code) > 10
+    assert all(lines[line - 1].startswith("```{code-cell}") for line in code)
+
+
+def test_without_the_extra_the_error_is_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "myst_nb.core.read", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "dlbook\[notebook\]"'):
+        read(chapter("perceptron").path)
