@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from dlbook.data.files import write_atomically
+from dlbook.files import write_atomically
 
 
 class Stateful(Protocol):

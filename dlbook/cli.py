@@ -9,9 +9,8 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
-from dlbook import __version__
+from dlbook import __version__, files
 from dlbook.chapters import MissingExtraError, chapter, chapters
-from dlbook.data import files
 
 DATASETS = {  # name: (what it is, where it comes from)
     "mnist": ("70,000 handwritten digits, 28 x 28", "in the package"),

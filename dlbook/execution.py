@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlbook.chapters import CHECKOUT, MissingExtraError, read
-from dlbook.data.files import write_atomically, write_text
 from dlbook.dependencies import fingerprint
+from dlbook.files import write_atomically, write_text
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

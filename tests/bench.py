@@ -2,8 +2,8 @@
 
     python tests/bench.py [WORD ...]      only the cases whose name holds one of the words; the others keep their rows
 
-A file ``tests/<part>/bench_<module>.py`` has a function ``cases()`` that yields :class:`Case`. Ours and theirs take turns
-(A, B, A, B, ...), so that a machine that is busy for a while is busy for both; the table gives medians and quartiles.
+A file ``tests/<part>/bench_<module>.py`` has a function ``cases()`` that yields :class:`Case`. Ours and theirs take
+turns (A, B, A, B, ...), so that a machine that is busy for a while is busy for both; the table gives medians and quartiles.
 The result goes to ``book/benchmarks.json``, which the page of benchmarks shows; the build never times anything itself.
 """
 
@@ -107,8 +107,8 @@ def machine() -> dict[str, str]:
 def main(words: list[str]) -> int:
     """Measure, print a line a case, and write the file."""
     sys.modules["bench"] = sys.modules[__name__]  # bench files say `from bench import Case`
-    from dlbook.data.files import write_atomically, write_text
     from dlbook.device import threads
+    from dlbook.files import write_atomically, write_text
 
     threads(1)
     kept = {(r["name"], r["size"]): r for r in json.loads(TARGET.read_text())["rows"]} if TARGET.exists() else {}
@@ -122,8 +122,13 @@ def main(words: list[str]) -> int:
         print(f"{case.name:<34} {case.size:<38} {row['ratio']:6.2f} x {case.counterpart}", flush=True)
     text = json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n"
     write_atomically(TARGET, lambda part: write_text(part, text))
-    slow = [f"{row['name']} ({row['ratio']:.2f} x)" for row in rows if float(str(row["ratio"])) > 1.5 and not row["note"]]
-    print(f"wrote {TARGET.relative_to(ROOT)}" + (f"; slower than 1.5 x without a reason: {', '.join(slow)}" if slow else ""))
+    slow = [
+        f"{row['name']} ({row['ratio']:.2f} x)" for row in rows if float(str(row["ratio"])) > 1.5 and not row["note"]
+    ]
+    print(
+        f"wrote {TARGET.relative_to(ROOT)}"
+        + (f"; slower than 1.5 x without a reason: {', '.join(slow)}" if slow else "")
+    )
     return 1 if slow else 0
 
 

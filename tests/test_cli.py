@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-from dlbook import cli
+from dlbook import cli, files
 from dlbook.chapters import Chapter
-from dlbook.data import files
 
 
 def test_list_names_chapters_and_data_sets(capsys):

@@ -20,7 +20,7 @@ INPUTS = ("book", "dlbook", "_config.yml", "_toc.yml", "pyproject.toml", "requir
 sys.path.insert(0, str(ROOT))
 
 from dlbook.chapters import chapters  # noqa: E402
-from dlbook.data.files import write_atomically, write_text  # noqa: E402
+from dlbook.files import write_atomically, write_text  # noqa: E402
 from dlbook.execution import Result, execute  # noqa: E402
 
 

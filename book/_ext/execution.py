@@ -33,6 +33,8 @@ def bring_up_to_date(
     """Execute what is stale, and return the pages whose outputs differ from those that Sphinx last read."""
     pages = pages_with_cells(Path(app.srcdir), sorted(env.found_docs))
     jobs = int(os.environ.get("DLBOOK_JOBS", "0")) or None
+    # `make book` may not take this site for its own last one
+    (Path(app.outdir).parent / "inputs.sha256").unlink(missing_ok=True)
     results = execute(list(pages.values()), cache=cache_folder(app), jobs=jobs)
     failures = [result.error for result in results if result.error]
     if failures:

@@ -5,11 +5,11 @@ holds it.  The build follows each name to its module, so a chapter still depends
 """
 
 from dlbook.data.batches import Batches
-from dlbook.data.files import DamagedFileError
 from dlbook.data.generators import blobs, rings, two_moons, xor
 from dlbook.data.images import CIFAR10_CLASSES, FASHION_CLASSES, Images, cifar10, fashion_mnist, mnist
 from dlbook.data.speech import SAMPLE_RATE, speech_prompts
 from dlbook.data.text import Glove, glove, king_james
+from dlbook.files import DamagedFileError
 
 __all__ = [
     "CIFAR10_CLASSES",

@@ -11,7 +11,7 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from dlbook.data.files import DamagedFileError, cache_folder
+from dlbook.files import DamagedFileError, cache_folder
 
 
 def fetch(name: str, url: str, sha256: str, *, instead: str) -> Path:

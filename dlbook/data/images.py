@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from dlbook.data.downloads import fetch
-from dlbook.data.files import SHA256, DamagedFileError, member, unpacked, verified
+from dlbook.files import SHA256, DamagedFileError, member, unpacked, verified
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

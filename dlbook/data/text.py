@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlbook.data.files import member, verified
+from dlbook.files import member, verified
 
 
 class Glove(NamedTuple):

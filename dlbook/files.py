@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pooch
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "data"
 
-SHA256 = {  # of the files in this folder; README.md beside them says where each comes from
+SHA256 = {  # of the files in dlbook/data; README.md beside them says where each comes from
     "cifar10_test_1000.webp": "997616cf5c628251b12af6c62ebe56b3ccbe7aaa8c6f884a196e0f456bfba7de",
     "cifar10_test_1000_labels.npy": "b610b13b594a8a62e079bb719f76c60d8a4da7c5187f331ac924701b96b4a40c",
     "cifar10_train_5000.webp": "ae0145914590bc0d4ea9595a6d4e3ce4806063886120a3b7b6576a7bc936049b",

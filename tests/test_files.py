@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlbook.data import files, mnist
+from dlbook import files
+from dlbook.data import mnist
 
 
 @pytest.fixture

@@ -1,0 +1,194 @@
+"""The build from end to end, on a copy of the project with one small chapter: what it renders, runs, and refuses."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+CHAPTER = """\
+---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+(ch-toy)=
+# A toy
+
+Twice two, by {cite:t}`toy2026`.
+
+```{code-cell} ipython3
+from dlbook.toy.twice import twice
+from dlbook.glue import glue
+
+print("twice two is", twice(2))
+```
+
+```{code-cell} ipython3
+:tags: [remove-cell]
+assert twice(1) > 0, "the page says that it is positive"
+glue("toy-four", f"{twice(2)}")
+```
+
+The number is {glue:text}`toy-four`, see {ref}`ch-toy`.
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy what a build needs, put a toy chapter in the place of the book's, and build it once."""
+    top = tmp_path_factory.mktemp("project")
+    for name in ("_config.yml", "pyproject.toml", "requirements.lock", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, top)
+    for name in ("_ext", "_assets", "_inv"):
+        shutil.copytree(ROOT / "book" / name, top / "book" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "dlbook", top / "dlbook", ignore=shutil.ignore_patterns("__pycache__", "*.npz", "*.webp", "*.xz")
+    )
+    (top / "dlbook" / "toy").mkdir()
+    (top / "dlbook" / "toy" / "__init__.py").write_text('"""Toy."""\n')
+    (top / "dlbook" / "toy" / "twice.py").write_text("def twice(x):\n    return 2 * x\n")
+    (top / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nparts:\n- caption: Toy\n  chapters:\n  - file: book/toy/toy\n"
+    )
+    (top / "book" / "index.md").write_text("# A book\n")
+    (top / "book" / "references.bib").write_text(
+        "@book{toy2026, author={Toy, Tom}, title={Toys}, year={2026}, publisher={Press}}\n"
+    )
+    (top / "book" / "toy").mkdir()
+    (top / "book" / "toy" / "toy.md").write_text(CHAPTER + "\n```{bibliography}\n```\n")
+    assert build(top)[0] == 0, build(top)[1]
+    return top
+
+
+def build(top: Path, *options: str) -> tuple[int, str]:
+    environment = {**os.environ, "PYTHONPATH": f"{top}{os.pathsep}{os.environ['PYTHONPATH']}", "NO_COLOR": "1"}
+    environment.pop("MPLBACKEND", None)
+    command = [sys.executable, "book/_ext/build.py", *options]
+    run = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    return run.returncode, run.stdout + run.stderr
+
+
+@pytest.fixture
+def chapter(project: Path):
+    """Give the chapter's file, and put it and its module back afterwards."""
+    path, module = project / "book" / "toy" / "toy.md", project / "dlbook" / "toy" / "twice.py"
+    before = path.read_text(), module.read_text()
+    yield path
+    path.write_text(before[0])
+    module.write_text(before[1])
+
+
+def page(top: Path) -> str:
+    """Return the words of the page, without their marks."""
+    return re.sub(r"<[^>]*>", "", source(top))
+
+
+def source(top: Path) -> str:
+    return (top / "_build" / "html" / "book" / "toy" / "toy.html").read_text()
+
+
+def test_the_page_shows_outputs_and_glued_numbers(project):
+    assert "twice two is 4" in page(project)
+    assert "The number is 4" in page(project)
+
+
+def test_a_second_build_does_no_work(project):
+    status, said = build(project)
+    assert (status, said.splitlines()[0]) == (0, "nothing changed since the last build")
+    assert said.strip().endswith("index.html")
+
+
+def test_a_changed_function_changes_the_page(project, chapter):
+    module = project / "dlbook" / "toy" / "twice.py"
+    module.write_text("def twice(x):\n    return 2 * x + 1\n")
+    status, said = build(project)
+    assert status == 0, said
+    assert "executed 1 of 1 chapters" in said
+    assert "twice two is 5" in page(project)
+    assert "The number is 5" in page(project)
+    module.write_text("def twice(x):\n    return 2 * x\n")
+    assert build(project)[0] == 0
+    assert "twice two is 4" in page(project)
+
+
+def test_the_plain_build_is_as_right_about_staleness(project, chapter):
+    environment = {**os.environ, "PYTHONPATH": f"{project}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    command = [str(Path(sys.executable).parent / "jupyter-book"), "build", ".", "-q"]
+    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+    # the page's source does not change: only what its cells import
+    (project / "dlbook" / "toy" / "twice.py").write_text("def twice(x):\n    return 20 * x\n")
+    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True)
+    assert "twice two is 40" in page(project)
+
+
+def test_prose_alone_executes_nothing(project, chapter):
+    build(project)
+    chapter.write_text(chapter.read_text().replace("Twice two, by", "Two times two, by"))
+    status, said = build(project)
+    assert status == 0, said
+    assert "executed nothing" in said
+    assert "Two times two" in page(project)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('print("twice', 'raise RuntimeError("boom")\nprint("twice', "toy.md:14: code cell 1 failed"),
+        ("twice(1) > 0", "twice(1) < 0", "the page says that it is positive"),
+    ],
+    ids=["raising cell", "broken claim"],
+)
+def test_a_cell_that_fails_does_not_build_and_is_named(project, chapter, old, new, words):
+    chapter.write_text(chapter.read_text().replace(old, new))
+    status, said = build(project)
+    assert status != 0
+    assert words in said
+
+
+def test_every_broken_reference_is_reported_and_the_build_fails(project, chapter):
+    text = (
+        chapter.read_text().replace("{ref}`ch-toy`", "{ref}`ch-toys`").replace("{cite:t}`toy2026`", "{cite:t}`toy1999`")
+    )
+    text = text.replace("{glue:text}`toy-four`", "{glue:text}`toy-five`")
+    warns = 'import warnings\nwarnings.warn("hm")\nprint("twice'
+    chapter.write_text(text.replace('print("twice', warns))
+    status, said = build(project)
+    assert status != 0
+    for word in ("ch-toys", "toy1999", "toy-five", "stderr"):
+        assert word in said
+
+
+def test_maths_that_does_not_parse_does_not_build(project, chapter):
+    chapter.write_text(chapter.read_text() + "\n$$ \\frac{1}{ $$\n")
+    status, said = build(project)
+    assert status != 0
+    assert "KaTeX" in said
+
+
+def test_a_chapter_over_its_budget_is_named_with_its_slowest_cells(project, chapter):
+    status, said = build(project, "--budget", "0.001")
+    assert status == 1
+    assert "book/toy/toy.md:" in said
+    assert "slowest cells: line" in said
+
+
+def test_the_download_reads_cleanly(project):
+    build(project, "--force")
+    path = project / "_build" / "html" / "notebooks" / "book" / "toy" / "toy.ipynb"
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    assert "The number is 4" in text
+    assert "Toy (2026)" in text
+    assert "glue" not in text
+    assert "{" not in text.replace("{code", "")
+    assert any("twice two is 4" in str(cell.get("outputs")) for cell in notebook.cells)
+    assert "notebooks/book/toy/toy.ipynb" in source(project)
+    assert "colab.research.google.com/github/" in source(project)
