@@ -112,7 +112,9 @@ class _Context:
         self.numbers = _numbers(source)
         self.titles = _titles()
         self.papers = _papers()
-        self.cited: dict[str, None] = {}
+        text = "\n".join(cell.source for cell in source.cells if cell.cell_type == "markdown")
+        lists = re.findall(r"\{cite:?\w*\}`([^`]+)`", text)
+        self.cited = {key.strip() for keys in lists for key in keys.split(",")}
 
     def plain(self, text: str) -> str:
         """Return ``text`` in plain Markdown."""
@@ -162,7 +164,8 @@ class _Context:
 
     def cite(self, role: str, keys: list[str]) -> str:
         keys = [key.strip() for key in keys]
-        self.cited |= dict.fromkeys(keys)
+        if unknown := set(keys) - set(self.papers):
+            raise ValueError(f"{self.path}: references.bib has no {', '.join(sorted(unknown))}")
         if role in ("cite:t", "cite:ts"):
             return " and ".join("{} ({})".format(*self.papers[key][:2]) for key in keys)
         if role == "cite:author":

@@ -7,7 +7,7 @@ write to what it got without anyone else seeing it.
 
 import hashlib
 import os
-import tempfile
+import threading
 import warnings
 import zlib
 from collections.abc import Callable
@@ -85,9 +85,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     Whoever reads ``path`` sees the old file or the new one, never a part; if ``write`` fails, ``path`` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")  # one writer each
     try:
         write(part)
         with part.open("rb") as file:

@@ -82,6 +82,13 @@ def test_an_unwritable_cache_warns_and_still_works(shelf, tmp_path, monkeypatch)
         assert files.member("toy.npz", "x").tolist() == list(range(7))
 
 
+def test_a_written_file_has_the_rights_of_any_new_file(tmp_path):
+    files.write_atomically(tmp_path / "ours", lambda part: files.write_text(part, "é"))
+    (tmp_path / "plain").write_text("é")
+    assert (tmp_path / "ours").read_bytes() == "é".encode()
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     target = tmp_path / "kept"
     target.write_text("old")

@@ -87,7 +87,7 @@ class Batches:
         """Return the position: order of the epoch under way, next batch, and the generator's state."""
         return {
             "order": self._order,
-            "next": self._next if self._order is not None else 0,
+            "next": self._next,
             "generator": None if self.generator is None else self.generator.get_state(),
         }
 

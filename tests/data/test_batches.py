@@ -59,6 +59,18 @@ def test_a_position_loaded_anywhere_goes_on_as_if_nothing_had_happened(stop):
     assert len(before) + len(after) in (5, 10)
 
 
+def test_a_position_of_unshuffled_batches_has_no_generator():
+    batches = Batches(X, Y, 5, generator=None)
+    next(iter(batches))
+    resumed = Batches(X, Y, 5, generator=None)
+    resumed.load_state_dict(batches.state_dict())
+    assert sum(rows(resumed), []) == Y.tolist()[5:]
+
+
+def test_the_longest_possible_sharing_gives_one_row_each():
+    assert [rows(shuffled(size=3).shard(rank, 2))[-1] for rank in range(2)] == [[r] for r in rows(shuffled(size=3))[-1]]
+
+
 def test_shards_partition_every_batch():
     whole = rows(shuffled())
     parts = [rows(shuffled().shard(rank, 3)) for rank in range(3)]
