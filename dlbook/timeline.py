@@ -112,7 +112,7 @@ def plot_timeline(events: Sequence[Event] = EVENTS, *, here: str | None = None, 
     Parameters
     ----------
     events : sequence of Event
-        In the order of their years; a chapter may pass some of :data:`EVENTS`.
+        In the order of their years; a chapter may pass some of ``EVENTS``.
     here : str, optional
         A chapter, "part/chapter"; its events stand in bold.
     width : float

@@ -1,4 +1,5 @@
-// The perceptron of the landing page: one correction a click, as Rosenblatt's rule makes them. The page shows a still without it.
+// The perceptron of the landing page: one correction a click, as Rosenblatt's rule makes them. Until the first click, and
+// without scripts, the page shows the still of a machine that has learned.
 function livePerceptron(figure) {
   const svg = figure.querySelector("svg"), says = figure.querySelector("[role=status]");
   const [step, again] = figure.querySelectorAll("button");
@@ -52,8 +53,15 @@ function livePerceptron(figure) {
   }
 
   figure.querySelector(".controls").hidden = false;
-  step.addEventListener("click", correct);
-  again.addEventListener("click", restart);
-  restart();
+  again.hidden = true;
+  step.textContent = "Forget everything";
+  const begin = () => {
+    step.textContent = "One correction";
+    again.hidden = false;
+    step.onclick = correct;
+    restart();
+  };
+  step.onclick = begin;
+  again.onclick = restart;
 }
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("figure.live").forEach(livePerceptron));

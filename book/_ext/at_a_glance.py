@@ -60,6 +60,7 @@ class AtAGlance(SphinxDirective):
         for name in names:
             link = addnodes.pending_xref("", refdomain="py", reftype="mod", reftarget=name, refdoc=self.env.docname)
             link += nodes.literal("", name, classes=["xref", "py", "py-mod"])
+            self.set_source_info(link)
             links += [nodes.Text(", "), link] if links else [link]
         return links
 

@@ -42,7 +42,7 @@ def set_sizes(app: Sphinx, document: nodes.document) -> None:
                 image["width"], image["height"] = (f"{round(side * 100 / PIXELS_AN_INCH)}px" for side in (width, height))
 
 
-def check_alternatives(document: nodes.document) -> None:
+def check_alternatives(document: nodes.document, docname: str) -> None:
     """Warn of each image without a text for those who do not see it, or with its own file name as that text."""
     for image in document.findall(nodes.image):
         alternative = image.get("alt", "").strip()
@@ -51,16 +51,23 @@ def check_alternatives(document: nodes.document) -> None:
             LOGGER.warning(
                 "a figure has no alt text (in a cell: `mystnb: {image: {alt: ...}}`): %s",
                 alternative or PurePosixPath(image["uri"]).name,
-                location=image,
+                location=(docname, line_of(image)),
                 type="figures",
                 subtype="alt",
             )
 
 
+def line_of(node: nodes.Node | None) -> int | None:
+    """Return the line of a node, or of the innermost one around it that knows its line."""
+    while node is not None and not node.line:
+        node = node.parent
+    return node.line if node is not None else None
+
+
 def look_at_images(app: Sphinx, document: nodes.document) -> None:
     """Size and check the images of a page."""
     set_sizes(app, document)
-    check_alternatives(document)
+    check_alternatives(document, app.env.docname)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -5,6 +5,10 @@ upgraded, try the build without its function.
 """
 
 import re
+import socket
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -42,6 +46,33 @@ def make_katex_strict() -> None:
     import sphinxcontrib.katex
 
     sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error", "macros": MACROS}
+
+
+def wait_for_katex() -> None:
+    """Keep a busy machine from failing the build with "Connection refused", or for a formula that took five seconds.
+
+    sphinxcontrib-katex 0.9.11 connects as soon as its server's socket exists, which may be before the server listens.
+    """
+    from sphinxcontrib import katex
+
+    def start_server_process(cls: Any, folder: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        path = folder / "katex.sock"
+        process = subprocess.Popen(cls.build_command(socket=path), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=folder)
+        give_up = time.monotonic() + timeout
+        while time.monotonic() < give_up and process.poll() is None:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connection.connect(str(path))
+                return process, connection
+            except (FileNotFoundError, ConnectionRefusedError):
+                connection.close()
+                time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        raise cls.timeout_error(timeout)
+
+    katex.KaTeXServer.start_server_process = classmethod(start_server_process)
+    katex.STARTUP_TIMEOUT = katex.RENDER_TIMEOUT = 60.0
 
 
 def share_handlers(app: Sphinx) -> None:
@@ -99,6 +130,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     let_codeautolink_pass_sections_without_title()
     make_katex_strict()
+    wait_for_katex()
     app.connect("builder-inited", share_handlers)
     app.add_transform(UniqueIds)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,8 +26,9 @@ class Fold(SphinxPostTransform):
         """Replace them."""
         for box in list(self.document.findall(nodes.Admonition)):
             if isinstance(box, nodes.Element) and "dropdown" in box["classes"]:
-                title = box.children[0].astext() if isinstance(box.children[0], nodes.title) else "More"
-                content = box.children[1:] if isinstance(box.children[0], nodes.title) else box.children
+                titled = isinstance(box.children[0], nodes.title)
+                title = box.children[0].astext() if titled else box.tagname.capitalize()
+                content = box.children[1:] if titled else box.children
                 classes = [name for name in box["classes"] if name != "dropdown"]
                 fold = folded("", *content, ids=box["ids"], classes=["folded", *classes], summary=short(title))
                 box.replace_self(fold)

@@ -162,21 +162,17 @@ class QuizDirective(SphinxDirective):
             return []
 
     def location(self, line: int) -> str:
-        """Return "path:line" of a line of the body (from 0)."""
-        first = self.content_offset + 1
-        if first >= 10_000:  # myst-nb counts 10,000 a notebook cell; the reader counts the lines of the file
-            first = self.first_line_in_file()
-        return f"{self.env.doc2path(self.env.docname)}:{first + line}"
+        """Return "path:line" of a line of the body (from 0).
 
-    def first_line_in_file(self) -> int:
-        """Find the body in the page's source; its lines are unlikely to stand there twice."""
-        with open(self.env.doc2path(self.env.docname), encoding="utf8") as file:
-            lines = [line.strip() for line in file]
-        body = [line.strip() for line in self.content]
-        for start in range(len(lines) - len(body) + 1):
-            if lines[start : start + len(body)] == body:
-                return start + 1
-        return 1
+        MyST gives a directive line numbers that count from its cell, so the body is looked up in the file; where two quizzes
+        are the same, the first is named.
+        """
+        path = self.env.doc2path(self.env.docname)
+        with open(path, encoding="utf8") as file:
+            lines = [row.strip() for row in file]
+        body = [row.strip() for row in self.content]
+        starts = [n for n in range(1, len(lines)) if lines[n : n + len(body)] == body and lines[n - 1].endswith("{quiz}")]
+        return f"{path}:{starts[0] + 1 + line}" if starts else path
 
     def build(self, questions: list[Question]) -> quiz:
         """Return the node of the whole quiz."""

@@ -1,17 +1,32 @@
-"""Print signatures on the API page with the types that the source writes.
+"""Print on the API page what the source says: types as they were written, and the fields of named tuples with their comments.
 
 autodoc evaluates annotations; NumPy's ``ArrayLike`` then fills eight lines with the private classes that it stands for, none
 of which has a page.  Here an annotation stays what its author wrote, with each name spelled out so that it becomes a link.
+A field of a named tuple would be described as "Alias for field number 0".
 """
 
 import ast
+import copy
+import importlib
 import inspect
+import re
 import textwrap
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
 
 from sphinx.application import Sphinx
 
 PUBLIC = {"ArrayLike": "numpy.typing.ArrayLike", "NDArray": "numpy.typing.NDArray", "Tensor": "torch.Tensor"}
+
+
+class Field(NamedTuple):
+    """One field of a named tuple."""
+
+    name: str
+    annotation: ast.expr
+    default: ast.expr | None
+    comment: str
 
 
 class FullNames(ast.NodeTransformer):
@@ -21,8 +36,9 @@ class FullNames(ast.NodeTransformer):
         self.scope = scope
 
     def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
-        """Spell out a name."""
-        return ast.Name(self.full(node.id))
+        """Spell out a name, or what it abbreviates: ``Floats = NDArray[np.float64]`` at the top of the module."""
+        alias = aliases(self.scope["__name__"]).get(node.id)
+        return self.visit(copy.deepcopy(alias)) if alias is not None else ast.Name(self.full(node.id))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
         """Spell out the module before the dot: ``np.float64`` is ``numpy.float64``."""
@@ -43,6 +59,15 @@ class FullNames(ast.NodeTransformer):
         return f"{home}.{name}" if home and home not in {"builtins"} and getattr(meaning, "__name__", name) == name else name
 
 
+@cache
+def aliases(module: str) -> dict[str, ast.expr]:
+    """Return the abbreviations of types that a module defines, such as ``Points = tuple[Tensor, Tensor]``."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    plain = [node for node in tree.body if isinstance(node, ast.Assign) and len(node.targets) == 1]
+    named = [(node.targets[0], node.value) for node in plain]
+    return {name.id: value for name, value in named if isinstance(name, ast.Name) and isinstance(value, ast.Subscript | ast.BinOp)}
+
+
 def definition(function: Any) -> ast.FunctionDef | None:
     """Return the source of a function as a tree, or None if there is none to be had."""
     try:
@@ -52,10 +77,31 @@ def definition(function: Any) -> ast.FunctionDef | None:
     return tree.body[0] if isinstance(tree.body[0], ast.FunctionDef) else None
 
 
+def fields(cls: type) -> Iterator[Field]:
+    """Yield the fields of a named tuple as its source has them."""
+    source = textwrap.dedent(inspect.getsource(cls))
+    (tree,) = ast.parse(source).body
+    lines = source.splitlines()
+    assert isinstance(tree, ast.ClassDef)
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            last = lines[(node.end_lineno or node.lineno) - 1]
+            yield Field(node.target.id, node.annotation, node.value, last[node.end_col_offset :].strip(" #"))
+
+
+def is_named_tuple(obj: Any) -> bool:
+    """Tell whether an object is a class of named tuples."""
+    return inspect.isclass(obj) and issubclass(obj, tuple) and hasattr(obj, "_fields")
+
+
 def as_written(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str, str | None] | None:
     """Return signature and returned type of a function, method or class, from their source."""
+    if is_named_tuple(obj):
+        names = FullNames(vars(importlib.import_module(obj.__module__)))
+        parts = [f"{field.name}: {ast.unparse(names.visit(field.annotation))}" for field in fields(obj)]
+        return f"({', '.join(parts)})", None
     function = inspect.unwrap(obj.__init__ if inspect.isclass(obj) else obj) if callable(obj) else None
     if signature is None or not inspect.isfunction(function):
         return None
@@ -74,7 +120,22 @@ def as_written(
     return f"({ast.unparse(arguments)})", returned
 
 
+def describe(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """List the fields of a named tuple with their comments; write a shape once in parentheses, not twice."""
+    if is_named_tuple(obj):
+        lines += ["", *(f"* **{field.name}**{f' -- {field.comment}' * bool(field.comment)}" for field in fields(obj)), ""]
+    for i, line in enumerate(lines):
+        lines[i] = re.sub(r"(\*\*\w+\*\*) \(\*(\(.*\)[^()]*)\*\)", r"\1 *\2*", line)
+
+
+def without_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
+    """Leave the fields of named tuples out of the members."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("autodoc-process-signature", as_written)
+    app.connect("autodoc-process-docstring", describe, priority=900)  # after napoleon
+    app.connect("autodoc-skip-member", without_fields)
     return {"version": "1", "parallel_read_safe": True}

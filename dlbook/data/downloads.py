@@ -9,7 +9,7 @@ from typing import Any
 
 import pooch
 import requests
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from dlbook.files import DamagedFileError, cache_folder
 
@@ -45,18 +45,13 @@ def fetch(name: str, url: str, sha256: str, *, instead: str) -> Path:
             f"and put it at {folder / name}, or {instead}."
         ) from error
     except ValueError as error:  # pooch: "hash of downloaded file does not match"
-        _partial(folder, name).unlink(missing_ok=True)
         raise DamagedFileError(f"what {url} sent is not {name}: {error}") from error
     return Path(path)
 
 
-def _partial(folder: Path, name: str) -> Path:
-    return folder / f"{name}.incomplete"
-
-
 def _resume(url: str, output: Any, pooch: Any) -> None:
     """Download ``url``; pooch's ``output`` is a temporary file, so the part that survives a break lies beside it."""
-    part = _partial(Path(output).parent, url.rsplit("/", 1)[-1])
+    part = Path(output).parent / (url.rsplit("/", 1)[-1] + ".incomplete")
     have = part.stat().st_size if part.exists() else 0
     with requests.get(url, stream=True, timeout=30, headers={"Range": f"bytes={have}-"} if have else {}) as reply:
         if reply.status_code != 416:  # 416: nothing is left to send, the part is whole

@@ -1,0 +1,19 @@
+"""Tell Sphinx the version of the package, so that pages can say which they belong to: ``{{ env.config.release }}``."""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+import dlbook
+
+
+def set_release(app: Sphinx, config: Config) -> None:
+    """Take it from the one place where it is written."""
+    config.release = config.version = dlbook.__version__  # type: ignore[attr-defined]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.connect("config-inited", set_release)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

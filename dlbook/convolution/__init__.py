@@ -1,0 +1,1 @@
+"""Convolutional networks, from the Neocognitron to residual networks."""

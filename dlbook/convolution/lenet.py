@@ -1,0 +1,537 @@
+"""LeNet-5: LeCun, Bottou, Bengio and Haffner (1998), Proc. IEEE 86(11), Sec. II-B and II-C, and its modern twin.
+
+The paper's names → ours: C1, S2, C3, S4, C5, F6 → ``c1`` to ``f6``; f (squashing function) → :func:`scaled_tanh`;
+W and y of eq. (7) → ``codes`` and minus the logits; j of eq. (9) → ``rubbish``.  Its "sub-sampling" is average
+pooling with a trainable coefficient and bias a map, then a tanh; its "convolution" is cross-correlation, as in torch.
+A map's size at each layer, for an input of 32 x 32: 28, 14, 10, 5, 1.  Axes: b images, c maps, h and w pixels.
+
+Both networks return logits (b, 10), larger for a likelier digit, so a loss or an attack takes either of them.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+L = TypeVar("L", nn.Conv2d, nn.Linear)
+
+A, S = 1.7159, 2 / 3  # amplitude and slope of the squashing function, App. A
+
+TABLE = """
+X...XXX..XXXX.XX
+XX...XXX..XXXX.X
+XXX...XXX..X.XXX
+.XXX..XXXX..X.XX
+..XXX..XXXX.XX.X
+...XXX..XXXX.XXX
+"""
+
+# Drawn for this book: the paper prints its own (Fig. 3) as a picture only.
+DIGITS = """
+..###..  ...##..  ..####.  .#####.  ....##.  #######  ..####.  #######  ..###..  ..####.
+.##.##.  ..###..  .##..##  ##...##  ...###.  ##.....  .##..##  ##...##  .##.##.  .##..##
+##...##  .####..  ##...##  .....##  ..####.  ##.....  ##.....  .....##  ##...##  ##...##
+##...##  ...##..  .....##  .....##  ..#.##.  ##.....  ##.....  ....##.  ##...##  ##...##
+##...##  ...##..  .....##  .....##  .##.##.  #####..  ##.....  ....##.  .##.##.  ##...##
+##...##  ...##..  ....##.  ..####.  .#..##.  .....##  #####..  ...##..  ..###..  .##.###
+##...##  ...##..  ...##..  .....##  ##..##.  .....##  ##..##.  ...##..  .##.##.  ..###.#
+##...##  ...##..  ..##...  .....##  #######  .....##  ##...##  ..##...  ##...##  .....##
+##...##  ...##..  .##....  .....##  ....##.  .....##  ##...##  ..##...  ##...##  .....##
+##...##  ...##..  ##.....  ##...##  ....##.  ##...##  ##...##  .##....  ##...##  ....##.
+.##.##.  ...##..  ##.....  ##...##  ....##.  ##..##.  .##.##.  .##....  .##.##.  ...##..
+..###..  .######  #######  .#####.  ....##.  .####..  ..###..  .##....  ..###..  .###...
+"""
+
+
+def connection_table() -> Tensor:
+    """Return Table I, bool (16, 6): which of the six maps of S2 each of the sixteen maps of C3 looks at.
+
+    Examples
+    --------
+    >>> connection_table().sum(dim=1).tolist()
+    [3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6]
+    """
+    return torch.tensor([[mark == "X" for mark in row] for row in TABLE.split()]).T.contiguous()
+
+
+def digit_codes() -> Tensor:
+    """Return ten digits drawn on 7 x 12 pixels, (10, 12, 7): +1 is ink and -1 paper.
+
+    They stand in for the bitmaps of Fig. 3, which the paper prints without their numbers; any other set of codes can
+    be given to :class:`LeNet5`.
+
+    Examples
+    --------
+    >>> for row in digit_codes()[7, :4]:
+    ...     print("".join("#" if pixel > 0 else "." for pixel in row))
+    #######
+    ##...##
+    .....##
+    ....##.
+    """
+    rows = [line.split() for line in DIGITS.strip().splitlines()]
+    return torch.tensor(
+        [[[1.0 if pixel == "#" else -1.0 for pixel in row[digit]] for row in rows] for digit in range(10)]
+    )
+
+
+def prepare(images: Tensor) -> Tensor:
+    """Turn digits of MNIST into what the networks read: uint8 (n, 1, 28, 28) → float32 (n, 1, 32, 32).
+
+    Sec. II-B: paper becomes -0.1 and ink 1.175, so that the mean is near 0 and the variance near 1; two pixels of
+    paper on each side let a stroke's end lie at the center of a receptive field.
+
+    Raises
+    ------
+    ValueError
+        If ``images`` are not bytes of that shape.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != (1, 28, 28):
+        raise ValueError(f"images are uint8 (n, 1, 28, 28), found {images.dtype} of shape {tuple(images.shape)}")
+    return F.pad(images / 255 * 1.275 - 0.1, (2, 2, 2, 2), value=-0.1)
+
+
+def scaled_tanh(a: Tensor) -> Tensor:
+    """Squash to (-1.7159, 1.7159), eq. (6): ``A tanh(S a)`` with f(1) = 1 and f(-1) = -1 to five digits.
+
+    Examples
+    --------
+    >>> scaled_tanh(torch.tensor([-1.0, 0.0, 1.0, 100.0]))
+    tensor([-1.0000,  0.0000,  1.0000,  1.7159])
+    """
+    return A * torch.tanh(S * a)
+
+
+class Subsampling(nn.Module):
+    """Layers S2 and S4: halve each side of every map, with one coefficient and one bias a map.
+
+    Each output is ``scaled_tanh(coefficient * (sum of a 2 x 2 square) + bias)``; the squares do not overlap.
+
+    Parameters
+    ----------
+    maps : int
+    generator : torch.Generator, optional
+        Draws the coefficients, uniform in ±2.4/4 (App. A: 2.4 over the number of inputs); biases start at 0.
+    device, dtype : optional
+
+    Examples
+    --------
+    >>> layer = Subsampling(6)
+    >>> layer(torch.zeros(2, 6, 28, 28)).shape
+    torch.Size([2, 6, 14, 14])
+    """
+
+    def __init__(
+        self,
+        maps: int,
+        *,
+        generator: Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.coefficient = nn.Parameter(torch.empty(maps, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(maps, device=device, dtype=dtype))
+        _uniform(self.coefficient, 2.4 / 4, generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (b, maps, h, w) to (b, maps, h // 2, w // 2); an odd last row or column is left out.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is not (b, maps, h, w) with h, w >= 2.
+        """
+        maps = len(self.bias)
+        if x.ndim != 4 or x.shape[1] != maps or min(x.shape[2:]) < 2:
+            raise ValueError(f"x is (b, {maps}, h, w) with h, w >= 2, found shape {tuple(x.shape)}")
+        sums = F.avg_pool2d(x, 2, divisor_override=1)
+        return scaled_tanh(self.coefficient[:, None, None] * sums + self.bias[:, None, None])
+
+
+class TableConv2d(nn.Module):
+    """Layer C3: a convolution in which each output map looks at some of the input maps only.
+
+    Only the kernels of connections that exist are stored, so there is nothing to mask in their gradient.
+
+    Parameters
+    ----------
+    table : bool (c_out, c_in)
+        True where an output map looks at an input map.
+    kernel_size : int
+        Side of the square kernels.
+    generator : torch.Generator, optional
+        Draws the kernels, uniform in ±2.4 / (number of inputs of the unit); biases start at 0.
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        If ``table`` is not such a table, or an output map looks at nothing, or ``kernel_size`` < 1.
+
+    Examples
+    --------
+    >>> layer = TableConv2d(connection_table(), 5)
+    >>> layer.weight.shape, sum(p.numel() for p in layer.parameters())
+    (torch.Size([60, 5, 5]), 1516)
+    """
+
+    table: Tensor
+
+    def __init__(
+        self,
+        table: Tensor,
+        kernel_size: int,
+        *,
+        generator: Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if table.dtype != torch.bool or table.ndim != 2 or table.shape[1] == 0 or not table.any(dim=1).all():
+            found = f"{table.dtype} of shape {tuple(table.shape)}"
+            raise ValueError(f"table is bool (c_out, c_in) with a True in each row, found {found}:\n{table}")
+        if kernel_size < 1:
+            raise ValueError(f"kernel_size is at least 1, found {kernel_size}")
+        self.register_buffer("table", table.to(device))
+        shape = (int(table.sum()), kernel_size, kernel_size)
+        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(len(table), device=device, dtype=dtype))
+        inputs = table.sum(dim=1)[table.nonzero()[:, 0]] * kernel_size**2  # of the unit that a kernel belongs to
+        _uniform(self.weight, (2.4 / inputs)[:, None, None], generator)
+
+    def dense_weight(self) -> Tensor:
+        """Return the kernels (c_out, c_in, k, k), with zeros where there is no connection."""
+        kernels = self.weight.new_zeros(*self.table.shape, *self.weight.shape[1:])
+        return kernels.masked_scatter(self.table[:, :, None, None], self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (b, c_in, h, w) to (b, c_out, h - k + 1, w - k + 1).
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is of another width, or smaller than a kernel.
+        """
+        maps, side = self.table.shape[1], self.weight.shape[-1]
+        if x.ndim != 4 or x.shape[1] != maps or min(x.shape[2:]) < side:
+            raise ValueError(f"x is (b, {maps}, h, w) with h, w >= {side}, found shape {tuple(x.shape)}")
+        return F.conv2d(x, self.dense_weight(), self.bias)
+
+
+class RBF(nn.Module):
+    """The output layer, eq. (7): minus the squared distance of the state to the code of each class.
+
+    The codes are chosen by hand and stay as they are: a buffer, not parameters.
+
+    Parameters
+    ----------
+    codes : (classes, d)
+
+    Raises
+    ------
+    ValueError
+        If ``codes`` is not a finite table.
+
+    Examples
+    --------
+    >>> RBF(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))(torch.tensor([[1.0, 0.5]]))
+    tensor([[-0.2500, -2.2500]])
+    """
+
+    codes: Tensor
+
+    def __init__(self, codes: Tensor) -> None:
+        super().__init__()
+        if codes.ndim != 2 or 0 in codes.shape or not codes.is_floating_point() or not codes.isfinite().all():
+            raise ValueError(f"codes are finite floats (classes, d), found {codes.dtype} {tuple(codes.shape)}")
+        self.register_buffer("codes", codes.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map states (..., d) to logits (..., classes)."""
+        return -(x[..., None, :] - self.codes).square().sum(dim=-1)
+
+
+class Maps(NamedTuple):
+    """The states of all layers, after their squashing function; h = w = 1 for an input of 32 x 32."""
+
+    c1: Tensor  # (b, 6, 28, 28)
+    s2: Tensor  # (b, 6, 14, 14)
+    c3: Tensor  # (b, 16, 10, 10)
+    s4: Tensor  # (b, 16, 5, 5)
+    c5: Tensor  # (b, 120, h, w)
+    f6: Tensor  # (b, 84, h, w)
+
+
+class LeNet5(nn.Module):
+    """The network of 1998, with its 60,000 trainable parameters.
+
+    ===== ============================= ============ ==========
+    layer what it does                  maps         parameters
+    ===== ============================= ============ ==========
+    C1    convolution 5 x 5             6 of 28 x 28 156
+    S2    sub-sampling 2 x 2            6 of 14 x 14 12
+    C3    convolution 5 x 5 by a table  16 of 10 x 10 1,516
+    S4    sub-sampling 2 x 2            16 of 5 x 5  32
+    C5    convolution 5 x 5             120 of 1 x 1 48,120
+    F6    fully connected               84           10,164
+    RBF   distance to fixed codes       10           0
+    ===== ============================= ============ ==========
+
+    Parameters
+    ----------
+    codes : (10, 84), optional
+        Fixed codes of the classes; those of :func:`digit_codes` by default. Another number of rows gives another
+        number of classes.
+    generator : torch.Generator, optional
+        Draws the weights as App. A says, uniform in ±2.4 / (number of inputs of the unit); biases start at 0.
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        If ``codes`` is not (classes, 84).
+
+    Examples
+    --------
+    >>> model = LeNet5()
+    >>> model(torch.zeros(7, 1, 32, 32)).shape, sum(p.numel() for p in model.parameters())
+    (torch.Size([7, 10]), 60000)
+    """
+
+    def __init__(
+        self,
+        codes: Tensor | None = None,
+        *,
+        generator: Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if codes is None:
+            codes = digit_codes().flatten(1)
+        if codes.ndim != 2 or codes.shape[1] != 84:
+            raise ValueError(f"codes are (classes, 84), one number a unit of F6, found shape {tuple(codes.shape)}")
+        options: dict[str, Any] = {"generator": generator, "device": device, "dtype": dtype}
+        self.c1 = _layer(nn.Conv2d, 1, 6, 5, bound=2.4 / 25, **options)
+        self.s2 = Subsampling(6, **options)
+        self.c3 = TableConv2d(connection_table(), 5, **options)
+        self.s4 = Subsampling(16, **options)
+        self.c5 = _layer(nn.Conv2d, 16, 120, 5, bound=2.4 / 400, **options)
+        self.f6 = _layer(nn.Conv2d, 120, 84, 1, bound=2.4 / 120, **options)
+        self.output = RBF(codes).to(device=device, dtype=dtype or torch.get_default_dtype())
+        _channels_last(self.c1)
+
+    def maps(self, x: Tensor) -> Maps:
+        """Return the states of all layers for images (b, 1, h, w) of at least 32 x 32.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is not such a batch of floats.
+        """
+        _check_images(x, exactly=False)
+        c1 = scaled_tanh(self.c1(x))
+        s2 = self.s2(c1)
+        c3 = scaled_tanh(self.c3(s2))
+        s4 = self.s4(c3)
+        c5 = scaled_tanh(_covering(self.c5, s4))
+        return Maps(c1, s2, c3, s4, c5, scaled_tanh(_covering(self.f6, c5)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (b, 1, 32, 32) to logits (b, classes).
+
+        Raises
+        ------
+        ValueError
+            If ``x`` has another shape, or is not of floats.
+        """
+        _check_images(x, exactly=True)
+        return self.output(self.maps(x).f6.flatten(1))
+
+    def scan(self, x: Tensor) -> Tensor:
+        """Read a larger image (b, 1, h, w) at every place at once (Sec. VII): logits (b, classes, rows, columns).
+
+        Row i and column j are the logits of the window of 32 x 32 whose corner is pixel (4 i, 4 j): the two
+        sub-samplings make the network step by four.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is not (b, 1, h, w) with h, w >= 32.
+
+        Examples
+        --------
+        >>> LeNet5().scan(torch.zeros(1, 1, 32, 60)).shape
+        torch.Size([1, 10, 1, 8])
+        """
+        return self.output(self.maps(x).f6.movedim(1, -1)).movedim(-1, 1)
+
+
+class ModernLeNet(nn.Module):
+    """LeNet-5 as it is built today: ReLU, max pooling, all maps connected, a linear output; 61,706 parameters.
+
+    The layers keep their names and sizes. Weights start as He et al. (2015) draw them, biases at 0.
+
+    Parameters
+    ----------
+    classes : int
+    generator : torch.Generator, optional
+    device, dtype : optional
+
+    Raises
+    ------
+    ValueError
+        If ``classes`` < 1.
+
+    Examples
+    --------
+    >>> model = ModernLeNet()
+    >>> model(torch.zeros(7, 1, 32, 32)).shape, sum(p.numel() for p in model.parameters())
+    (torch.Size([7, 10]), 61706)
+    """
+
+    def __init__(
+        self,
+        classes: int = 10,
+        *,
+        generator: Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if classes < 1:
+            raise ValueError(f"classes is at least 1, found {classes}")
+        options: dict[str, Any] = {"generator": generator, "device": device, "dtype": dtype}
+        self.c1 = _layer(nn.Conv2d, 1, 6, 5, bound=math.sqrt(6 / 25), **options)
+        self.c3 = _layer(nn.Conv2d, 6, 16, 5, bound=math.sqrt(6 / 150), **options)
+        self.c5 = _layer(nn.Linear, 400, 120, bound=math.sqrt(6 / 400), **options)
+        self.f6 = _layer(nn.Linear, 120, 84, bound=math.sqrt(6 / 120), **options)
+        self.output = _layer(nn.Linear, 84, classes, bound=math.sqrt(6 / 84), **options)
+        _channels_last(self.c1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map images (b, 1, 32, 32) to the states of F6 (b, 84), which the output layer reads.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` has another shape, or is not of floats.
+        """
+        _check_images(x, exactly=True)
+        x = F.relu(F.max_pool2d(self.c1(x), 2))  # relu after the pooling: the same, on a quarter of the pixels
+        x = F.relu(F.max_pool2d(self.c3(x), 2))
+        x = F.relu(self.c5(x.flatten(1)))
+        return F.relu(self.f6(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (b, 1, 32, 32) to logits (b, classes); raises as :meth:`features`."""
+        return self.output(self.features(x))
+
+
+def mse_criterion(logits: Tensor, target: Tensor) -> Tensor:
+    """Return eq. (8): the mean squared distance of the state to the code of the right class.
+
+    Parameters
+    ----------
+    logits : (b, classes)
+        Minus the squared distances, as :class:`LeNet5` returns them.
+    target : int64 (b,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, the batch is empty, or a target is no class.
+    """
+    _check_targets(logits, target)
+    return -logits.gather(1, target[:, None]).mean()
+
+
+def map_criterion(logits: Tensor, target: Tensor, *, rubbish: float) -> Tensor:
+    """Return eq. (9): cross-entropy, with one more class for what is no digit, whose logit is ``-rubbish``.
+
+    Eq. (9) reads ``y_D + log(exp(-j) + sum_i exp(-y_i))``; with logits ``-y_i`` and ``-j`` that is the negative
+    logarithm of the softmax at D.  Far from every code the rubbish class wins, and the gradient is that of
+    :func:`mse_criterion`; near the codes it is that of cross-entropy.
+
+    Parameters
+    ----------
+    logits : (b, classes)
+    target : int64 (b,)
+    rubbish : float
+        j of the paper, a squared distance; its value is not printed there. ``math.inf`` leaves the class out.
+
+    Raises
+    ------
+    ValueError
+        If ``rubbish`` is not positive, the shapes do not fit, the batch is empty, or a target is no class.
+
+    Examples
+    --------
+    >>> logits, target = torch.tensor([[-1.0, -3.0]]), torch.tensor([0])
+    >>> torch.isclose(map_criterion(logits, target, rubbish=math.inf), F.cross_entropy(logits, target))
+    tensor(True)
+    """
+    if not rubbish > 0:
+        raise ValueError(f"rubbish is a positive squared distance, found {rubbish}")
+    _check_targets(logits, target)
+    return F.cross_entropy(F.pad(logits, (0, 1), value=-rubbish), target)
+
+
+def _uniform(parameter: Tensor, bound: float | Tensor, generator: Generator | None) -> None:
+    """Fill with draws from ±bound, made where the generator lives."""
+    device = parameter.device if generator is None else generator.device
+    draws = torch.rand(parameter.shape, generator=generator, device=device, dtype=parameter.dtype)
+    with torch.no_grad():
+        parameter.copy_((2 * draws - 1) * torch.as_tensor(bound).to(draws))
+
+
+def _layer(
+    kind: Callable[..., L],
+    *sizes: int,
+    bound: float,
+    generator: Generator | None,
+    device: torch.device | str | None,
+    dtype: torch.dtype | None,
+) -> L:
+    """Make a layer of torch with weights from ±bound and no bias; a given generator is the only one that is used."""
+    with torch.random.fork_rng(devices=[], enabled=generator is not None):
+        layer = kind(*sizes)  # draws from torch's default stream
+    layer = layer.to(device=device, dtype=dtype)
+    _uniform(layer.weight, bound, generator)
+    nn.init.zeros_(layer.get_parameter("bias"))
+    return layer
+
+
+def _channels_last(layer: nn.Conv2d) -> None:
+    """Store the maps of a pixel side by side from here on: same numbers, but C1 costs a quarter on the CPU."""
+    layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last)
+
+
+def _covering(layer: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply a convolution; as a matrix product, the same and cheaper, where its kernel covers the whole map."""
+    if x.shape[2:] != layer.kernel_size:
+        return layer(x)
+    return F.linear(x.flatten(1), layer.weight.flatten(1), layer.bias)[:, :, None, None]
+
+
+def _check_images(x: Tensor, *, exactly: bool) -> None:
+    size = "of 32 x 32" if exactly else "of at least 32 x 32"
+    fits = x.ndim == 4 and x.shape[1] == 1 and (x.shape[2:] == (32, 32) if exactly else min(x.shape[2:]) >= 32)
+    if not fits:
+        hint = ": pad by 2 on each side, as prepare() does" if x.shape[2:] == (28, 28) else ""
+        raise ValueError(f"images are (b, 1, h, w) {size}, found shape {tuple(x.shape)}{hint}")
+    if not x.is_floating_point():
+        raise ValueError(f"images are floats, found {x.dtype}: prepare() turns bytes into them")
+
+
+def _check_targets(logits: Tensor, target: Tensor) -> None:
+    if logits.ndim != 2 or target.shape != logits.shape[:1] or len(target) == 0:
+        shapes = f"{tuple(logits.shape)} and {tuple(target.shape)}"
+        raise ValueError(f"logits are (b, classes) and target (b,) with b >= 1, found shapes {shapes}")
+    if target.dtype != torch.int64 or target.min() < 0 or target.max() >= logits.shape[1]:
+        found = f"{target.dtype} from {target.min()} to {target.max()}"
+        raise ValueError(f"targets are int64 from 0 to {logits.shape[1] - 1}, found {found}")

@@ -1,0 +1,1 @@
+"""What learning is: features, classical learners, risk, and losses."""

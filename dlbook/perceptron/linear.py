@@ -1,0 +1,219 @@
+"""Linear classifiers for k classes: one score a class, the largest wins.
+
+The lecture's A (k, n), b, w = A x + b → ``weight`` (k, d), ``bias`` (k,), scores.  Multi-class perceptron: Duda and
+Hart (1973), *Pattern Classification and Scene Analysis*, Sec. 5.12 (Kesler's construction); its family: Crammer and
+Singer (2003).  Softmax (multinomial logistic) regression: Bridle (1990).  Axes: n examples, d features, k classes.
+"""
+
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from dlbook.checks import finite_table
+
+Floats = NDArray[np.float64]
+
+
+class MulticlassPerceptron:
+    """The perceptron with k classes: at a mistake, the right class gains the example and the predicted one loses it.
+
+    If the scores of an example tie, the right class among the largest is a mistake too, as a score of zero is in the
+    binary rule; so the start at zero can be left. With two classes, started at zero, this is the binary perceptron: the
+    difference of the two rows of weights is twice its weight.
+
+    Parameters
+    ----------
+    max_epochs : int
+        Most passes over the examples.
+    rng : numpy.random.Generator, optional
+        Shuffles the examples before each pass; by default they come as they stand.
+
+    Attributes
+    ----------
+    weight : float64 (k, d)
+        Its columns always sum to zero.
+    bias : float64 (k,)
+    mistakes : list of int
+        Corrections in each pass.
+    converged : bool
+        True if the last pass had none.
+
+    Raises
+    ------
+    ValueError
+        If ``max_epochs`` is less than one.
+
+    Examples
+    --------
+    >>> model = MulticlassPerceptron().fit([[0.0, 3.0], [3.0, 0.0], [-3.0, -3.0]], [0, 1, 2])
+    >>> model.predict([[0.0, 1.0], [1.0, 0.0], [-1.0, -1.0]]), model.converged
+    (array([0, 1, 2]), True)
+    """
+
+    weight: Floats
+    bias: Floats
+    mistakes: list[int]
+    converged: bool
+
+    def __init__(self, *, max_epochs: int = 1000, rng: np.random.Generator | None = None) -> None:
+        if max_epochs < 1:
+            raise ValueError(f"max_epochs is a number of passes, at least 1, found {max_epochs!r}")
+        self.max_epochs, self.rng = max_epochs, rng
+
+    def fit(self, x: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from examples ``x`` (n, d) with classes ``y`` (n,), integers from 0 to k - 1, starting from zero.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is not a finite table, ``y`` has another length, or holds anything but 0, 1, ..., at least two
+            classes; what was learned before is kept.
+        """
+        x = finite_table("x", x)
+        y = _classes(y, len(x))
+        k = int(y.max()) + 1
+        weight, bias, counts = np.zeros((k, x.shape[1])), np.zeros(k), list[int]()
+        while len(counts) < self.max_epochs and (not counts or counts[-1]):
+            order = np.arange(len(x)) if self.rng is None else self.rng.permutation(len(x))
+            counts.append(_one_pass(x, y, order, weight, bias))
+        self.weight, self.bias, self.mistakes, self.converged = weight, bias, counts, counts[-1] == 0
+        return self
+
+    def decision_function(self, x: ArrayLike) -> Floats:
+        """Score ``x`` (n, d): ``x @ weight.T + bias`` (n, k).
+
+        Raises
+        ------
+        ValueError
+            Before ``fit``, or if ``x`` is not finite or not of the width that was fitted.
+        """
+        if not hasattr(self, "weight"):
+            raise ValueError("this MulticlassPerceptron has learned nothing yet: call fit(x, y) first")
+        x = finite_table("x", x)
+        if x.shape[1] != self.weight.shape[1]:
+            raise ValueError(f"fitted on {self.weight.shape[1]} features, found x of shape {x.shape}")
+        return x @ self.weight.T + self.bias
+
+    def predict(self, x: ArrayLike) -> NDArray[np.int64]:
+        """Classify ``x`` (n, d): the class of the largest score, the first of several, int64 (n,).
+
+        Raises
+        ------
+        ValueError
+            As :meth:`decision_function`.
+        """
+        return self.decision_function(x).argmax(axis=1)
+
+
+def _one_pass(x: Floats, y: NDArray[np.int64], order: NDArray[np.int64], weight: Floats, bias: Floats) -> int:
+    """Go through the examples once, in ``order``; change ``weight`` and ``bias`` in place, return the mistakes."""
+    mistakes, start, block = 0, 0, 16
+    while start < len(order):
+        rows = order[start : start + block]
+        # between two mistakes the weights rest, so a block is scored at once and the walk jumps to its first mistake
+        scores = x[rows] @ weight.T + bias
+        right = scores[np.arange(len(rows)), y[rows]].copy()
+        scores[np.arange(len(rows)), y[rows]] = -np.inf
+        rival = scores.argmax(axis=1)
+        wrong = np.flatnonzero(scores[np.arange(len(rows)), rival] >= right)
+        if not len(wrong):
+            start += len(rows)
+            continue
+        first = wrong[0]
+        row, loser = rows[first], rival[first]
+        weight[y[row]] += x[row]
+        weight[loser] -= x[row]
+        bias[y[row]] += 1
+        bias[loser] -= 1
+        mistakes += 1
+        start += int(first) + 1
+    return mistakes
+
+
+def _classes(y: ArrayLike, n: int) -> NDArray[np.int64]:
+    labels = np.asarray(y)
+    if labels.shape != (n,) or n == 0:
+        raise ValueError(f"x (n, d) and y (n,) hold at least one example, found {n} rows and shape {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() < 1:
+        found = sorted(set(labels.ravel().tolist()))[:4]
+        raise ValueError(f"classes are integers 0, 1, ... with at least two of them, found {found} of {labels.dtype}")
+    return labels.astype(np.int64)
+
+
+class SoftmaxRegression(nn.Module):
+    """Multinomial logistic regression: linear scores, to be read through softmax.
+
+    ``forward`` returns logits, as every classifier of the book does; :meth:`probabilities` are their softmax. It is
+    ``torch.nn.Linear`` that starts at zero: the loss is convex, so no randomness is needed to leave the start, and
+    every class begins with the same probability.
+
+    Parameters
+    ----------
+    in_features : int
+        d, at least 1.
+    classes : int
+        k, at least 2.
+    generator : torch.Generator, optional
+        Draws small normal weights (standard deviation 0.01) instead of zeros.
+    device, dtype : optional
+        As in ``torch.nn.Linear``.
+
+    Attributes
+    ----------
+    weight : (k, d)
+    bias : (k,)
+
+    Raises
+    ------
+    ValueError
+        If ``in_features`` < 1 or ``classes`` < 2.
+
+    Examples
+    --------
+    >>> model = SoftmaxRegression(784, 10)
+    >>> model(torch.zeros(5, 784)).shape, sum(p.numel() for p in model.parameters())
+    (torch.Size([5, 10]), 7850)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        classes: int,
+        *,
+        generator: Generator | None = None,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        if in_features < 1 or classes < 2:
+            raise ValueError(f"at least 1 feature and 2 classes are needed, found {in_features} and {classes}")
+        super().__init__()
+        weight = torch.zeros(classes, in_features, device=device, dtype=dtype)
+        if generator is not None:
+            weight += 0.01 * torch.randn(weight.shape, generator=generator, device=generator.device).to(weight)
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(torch.zeros(classes, device=device, dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (n, k) for inputs (n, d), or images (n, ...) that have d pixels.
+
+        Raises
+        ------
+        ValueError
+            If an example has another number of features.
+        """
+        flat = x.flatten(1)
+        if flat.shape[1] != self.weight.shape[1]:
+            raise ValueError(f"an example has {self.weight.shape[1]} features, found x of shape {tuple(x.shape)}")
+        return F.linear(flat, self.weight, self.bias)
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Return softmax(logits) (n, k); every row sums to one."""
+        return self(x).softmax(dim=1)
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Return the class of the largest logit, int64 (n,)."""
+        return self(x).argmax(dim=1)

@@ -1,0 +1,109 @@
+import datetime
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from at_a_glance import in_words, recorded_seconds
+
+BLOCK = """
+```{at-a-glance}
+:will: prove $x = 1$, and *more*
+:needs: little
+```
+"""
+WORDS = "word " * 400
+EXTRAS = """
+$$x = 1$$
+
+:::{exercise} ★
+:label: ex-page-one
+""" + "task " * 100 + """
+:::
+
+:::{solution} ex-page-one
+:class: dropdown
+""" + "hidden " * 1000 + """
+
+$$y = 2$$
+:::
+
+:::{exercise} ★★
+:label: ex-page-two
+""" + "task " * 96 + """
+:::
+
+```python
+code = "is not read " * 1000
+```
+"""
+
+
+PAGES = {
+    "page": f"# Page\n{BLOCK}\n{WORDS}\n{EXTRAS}",
+    "short": f"# Short\n{BLOCK}\nTen words.\n",
+    "nowhere": "# Page\n```{at-a-glance}\n:will: a\n:needs: b\n:code: dlbook.nowhere\n```\n",
+    "lacks": "# Page\n```{at-a-glance}\n:will: a\n```\n",
+}
+
+
+def times(html: str) -> str:
+    (found,) = re.findall(r'class="at-a-glance-times">(.*?)</span>', html)
+    return found
+
+
+def test_reading_time_counts_words_and_equations_but_no_solution_and_no_code(build: Callable):
+    # 600 words at 200 a minute are 3 min, an equation 1 min; a few words of titles do not reach the next half minute
+    built = build(PAGES)
+    assert built.status == 0, built.log
+    assert times(built.page("page")) == "4 min to read · 2 exercises, solved"
+    assert times(built.page("short")) == "1 min to read"
+
+
+def test_options_are_markdown(build: Callable):
+    html = build(PAGES).page("page")
+    assert "<dt>You will" in html
+    assert "katex" in html
+    assert "<em>more</em>" in html
+
+
+def test_a_module_without_a_place_on_the_api_page_is_a_warning(build: Callable):
+    assert "nowhere.md:2: WARNING: py:mod reference target not found: dlbook.nowhere" in build(PAGES).log
+
+
+def test_a_missing_option_is_named(build: Callable):
+    assert "lacks.md:2: " in build(PAGES).log
+    assert "at-a-glance needs the option :needs:" in build(PAGES).log
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.2, "5 s"), (5, "5 s"), (31.2, "35 s"), (90, "90 s"), (91, "2 min"), (130, "3 min")])
+def test_times_are_rounded_up(seconds: float, text: str):
+    assert in_words(seconds) == text
+
+
+def record(cache: object, page: Path, source: str, data: dict[str, float]) -> None:
+    from jupyter_cache.base import CacheBundleIn
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    cache.cache_notebook_bundle(CacheBundleIn(notebook, str(page), data=data), check_validity=False)  # type: ignore[attr-defined]
+
+
+def test_the_newest_record_of_a_page_tells_its_seconds(tmp_path: Path):
+    from jupyter_cache import get_cache
+    from jupyter_cache.cache.db import NbCacheRecord, session_context
+
+    page, other = tmp_path / "a.md", tmp_path / "b.md"
+    assert recorded_seconds(tmp_path / "none", page) is None
+    assert not (tmp_path / "none").exists(), "looking leaves nothing behind"
+    cache = get_cache(tmp_path / "cache")
+    record(cache, page, "1", {"cpu_seconds": 12.5})
+    record(cache, page, "2", {"cpu_seconds": 31.5})
+    record(cache, page, "3", {})  # executed by something that counts no seconds
+    record(cache, other, "4", {"cpu_seconds": 99.0})
+    with session_context(cache.db) as session:  # the second is the older one by a day
+        second = session.query(NbCacheRecord).filter(NbCacheRecord.data["cpu_seconds"].as_float() == 31.5).one()
+        second.created = second.created - datetime.timedelta(days=1)
+        session.commit()
+    assert recorded_seconds(tmp_path / "cache", page) == 12.5
+    assert recorded_seconds(tmp_path / "cache", tmp_path / "c.md") is None

@@ -1,0 +1,52 @@
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from docutils import nodes
+from figures import png_size, set_sizes
+from sphinx.util.docutils import new_document
+
+
+def png(width: int, height: int) -> bytes:
+    """Write a grey PNG by hand."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows = (b"\0" + b"\x80" * width) * height
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_reads_the_size_of_a_png_and_refuses_another_file(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(png(37, 11))
+    assert png_size(tmp_path / "a.png") == (37, 11)
+    (tmp_path / "b.png").write_bytes(b"GIF89a" + bytes(30))
+    with pytest.raises(ValueError, match=r"b\.png is no PNG"):
+        png_size(tmp_path / "b.png")
+    (tmp_path / "c.png").write_bytes(png(1, 1)[:20])
+    with pytest.raises(ValueError, match="no PNG"):
+        png_size(tmp_path / "c.png")
+
+
+def test_a_figure_of_a_cell_takes_half_its_pixels_on_the_page(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(png(1080, 640))
+    document = new_document("page")
+    drawn, given = nodes.image(uri="a.png"), nodes.image(uri="a.png")
+    document += nodes.container("", drawn, classes=["cell_output"])
+    document += given
+    app = type("App", (), {"srcdir": str(tmp_path)})
+    set_sizes(app, document)  # type: ignore[arg-type]
+    assert (drawn["width"], drawn["height"]) == ("540px", "320px")
+    assert "width" not in given, "an image that no cell drew keeps its own size"
+
+
+def test_an_image_without_words_is_a_warning_with_its_line(build: Callable):
+    images = {"empty": "![](a.png)", "name": "![a.png](a.png)", "stem": "![a](a.png)", "good": "![A grey square](a.png)"}
+    built = build({name: f"# Page\n\n{text}\n" for name, text in images.items()}, files={"a.png": png(2, 2)})
+    for name in ("empty", "name", "stem"):
+        assert f"{name}.md:3: WARNING: a figure has no alt text" in built.log, built.log
+    assert built.log.count("WARNING") == 3
+    assert 'alt="A grey square"' in built.page("good")

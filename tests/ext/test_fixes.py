@@ -1,0 +1,150 @@
+import atexit
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import fixes
+import pytest
+
+PAGE = r"""# Page
+
+$x \in \R$
+
+\begin{equation*}
+a = b
+\end{equation*}
+
+:::{prf:theorem} One
+:label: thm-page-one
+Words.
+:::
+:::{prf:proof}
+It is clear.
+:::
+:::{prf:proof}
+It is clearer.
+:::
+:::{exercise} ★ First
+:label: ex-page-one
+Words.
+:::
+:::{exercise} ★ Second
+:label: ex-page-two
+Words.
+:::
+:::{solution-start} ex-page-one
+:class: dropdown
+:::
+Words.
+
+```python
+print(1)
+```
+:::{solution-end}
+:::
+:::{solution} ex-page-two
+:class: dropdown
+Words.
+:::
+"""
+
+
+def test_ids_are_unique_and_the_same_in_every_build(build: Callable):
+    first, second = build({"page": PAGE}), build({"page": PAGE}, again=True)
+    assert first.status == 0, first.log
+    assert "WARNING" not in first.log, first.log
+    html = first.page("page")
+    ids = Counter(re.findall(r'id="([^"]*)"', html))
+    assert {name: n for name, n in ids.items() if n > 1} == {}
+    assert {"thm-page-one", "thm-page-one-content", "proof-1", "proof-2", "ex-page-two-content"} <= set(ids)
+    assert html == second.page("page")
+
+
+def test_a_proof_begins_with_its_word_set_apart(build: Callable):
+    html = build({"page": PAGE}).page("page")
+    assert '<em class="proof-word">Proof.</em> It is clear.' in html
+
+
+def test_mathematics_that_cannot_be_set_fails_the_build(build: Callable):
+    built = build({"page": "# Page\n\n$\\unknown$\n"})
+    assert built.status != 0
+    assert "Undefined control sequence: \\unknown" in built.log
+
+
+@pytest.fixture
+def typeset(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    from sphinxcontrib import katex
+
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))  # for node
+    fixes.make_katex_strict()
+    fixes.wait_for_katex()
+    yield katex.render_latex
+    server, katex.KaTeXServer.katex_server = katex.KaTeXServer.katex_server, None
+    atexit.unregister(katex.KaTeXServer.terminate)
+    server.terminate()
+    server.process.stdin.close()
+
+
+def test_strictness_and_macros(typeset: Callable[[str], str]):
+    from sphinxcontrib.katex import KaTeXError
+
+    assert "mathbb" in typeset(r"\R")
+    for formula in (r"\unknown", r"\frac{1}{", "é", "x_1_2"):
+        with pytest.raises(KaTeXError):
+            typeset(formula)
+
+
+def test_the_single_page_shows_nodes_of_extensions(build: Callable):
+    built = build({"page": PAGE}, builder="singlehtml")
+    assert built.status == 0, built.log
+    assert 'class="proof theorem admonition"' in built.page("index")
+    assert "katex" in built.page("index")
+
+
+def test_waits_for_a_typesetter_whose_socket_does_not_listen_yet(tmp_path: Path):
+    from sphinxcontrib import katex
+
+    fixes.wait_for_katex()
+    slow = tmp_path / "slow.py"  # binds at once, so that the file exists, and listens half a second later
+    slow.write_text(
+        "import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ntime.sleep(0.5)\ns.listen()\ntime.sleep(5)\n"
+    )
+
+    class Server(katex.KaTeXServer):
+        @classmethod
+        def build_command(cls, socket: Path) -> list[str]:  # type: ignore[override]
+            return [sys.executable, "-S", "-E", str(slow), str(socket)]
+
+    process, connection = Server.start_server_process(tmp_path, 20)
+    connection.close()
+    process.kill()
+    process.wait()
+    process.stdin.close()
+
+
+def test_a_typesetter_that_ends_at_once_is_an_error_and_not_a_wait(tmp_path: Path):
+    from sphinxcontrib import katex
+
+    fixes.wait_for_katex()
+
+    class Server(katex.KaTeXServer):
+        @classmethod
+        def build_command(cls, socket: Path) -> list[str]:  # type: ignore[override]
+            return [sys.executable, "-S", "-E", "-c", "pass"]
+
+    started = time.monotonic()
+    with pytest.raises(katex.KaTeXError):
+        Server.start_server_process(tmp_path, 60)
+    assert time.monotonic() - started < 30
+
+
+def test_the_sphinx_process_leaves_no_typesetter_behind(build: Callable):
+    built = build({"page": PAGE})
+    assert built.status == 0
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(built.folder.parent) not in running

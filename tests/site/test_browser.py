@@ -1,0 +1,327 @@
+"""Look at the built site in a browser, as a reader does: every page in light and dark, wide and on a phone.
+
+The tests look at what ``make book`` built.  Without a site or without Chromium they are skipped, but not in CI.
+"""
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent.parent / "_build" / "html"))
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PAGES = sorted(
+    str(path.relative_to(SITE))
+    for path in SITE.rglob("*.html")
+    if path != SITE / "index.html" and path.relative_to(SITE).parts[0] not in {"_static", "_modules", "_sources", "reports"}
+)
+CHAPTERS = [page for page in PAGES if re.fullmatch(r"book/\w+/[\w-]+\.html", page)]
+ARGUMENTS = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+pytestmark = pytest.mark.site
+
+
+def missing(what: str) -> None:
+    """Skip; in CI, where everything has to be there, fail."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}, and this is CI")
+    pytest.skip(what)
+
+
+@dataclass
+class Seen:
+    """What a page did while it was looked at."""
+
+    name: str
+    console: list[str] = field(default_factory=list)
+    external: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    axe: dict[str, list[str]] = field(default_factory=dict)
+    theme: dict[str, str] = field(default_factory=dict)
+    width: int = 0
+
+
+FACTS = """() => {
+  const text = document.createTreeWalker(document.querySelector("article") ?? document.body, NodeFilter.SHOW_TEXT);
+  const dollars = [];
+  while (text.nextNode()) {
+    const at = text.currentNode.parentElement;
+    if (/\\$[^$]+\\$/.test(text.currentNode.data) && !at.closest("pre, code, .katex, script")) dollars.push(text.currentNode.data.trim());
+  }
+  const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+  return {
+    maths: document.querySelectorAll("span.math, div.math").length,
+    katex: document.querySelectorAll(".math .katex").length,
+    katexErrors: document.querySelectorAll(".katex-error").length,
+    dollars,
+    broken: [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).map((i) => i.src),
+    unnamed: [...document.querySelectorAll("article img")].filter((i) => !i.alt.trim() || i.src.endsWith(i.alt)).map((i) => i.src),
+    unsized: [...document.querySelectorAll(".cell_output img")].filter((i) => !i.style.width && !i.getAttribute("width")).map((i) => i.src),
+    twice: ids.filter((id, n) => ids.indexOf(id) !== n),
+    dead: [...document.querySelectorAll("a[href^='#']")].map((a) => decodeURIComponent(a.hash.slice(1)))
+      .filter((id) => id && !document.getElementById(id)),
+    language: document.documentElement.lang,
+    title: document.title,
+    font: document.fonts.check("18px 'Book Serif'"),
+  };
+}"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serve files and say nothing."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Serve the site on this machine."""
+    if not (SITE / "book" / "index.html").exists():
+        missing(f"there is no site in {SITE}: run `make book` first")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(address: str) -> Iterator[Any]:
+    """Start one browser for all tests."""
+    if CHROMIUM is None:
+        missing("there is no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """Open an empty page of its own context, so that no test sees another's choice of theme."""
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module", params=PAGES or ["(no site)"])
+def seen(request: pytest.FixtureRequest, browser: Any, address: str) -> Iterator[Seen]:
+    """Look at one page in every way, once, and hand out the record."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    record = Seen(request.param)
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
+    tab = context.new_page()
+    tab.on("console", lambda message: record.console.append(message.text) if message.type in {"error", "warning"} else None)
+    tab.on("pageerror", lambda error: record.console.append(str(error)))
+    tab.on("request", lambda asked: None if asked.url.startswith((address, "data:", "blob:")) else record.external.append(asked.url))
+    tab.on("response", lambda answer: record.failed.append(answer.url) if answer.status >= 400 else None)
+    tab.goto(address + request.param, wait_until="load")
+    tab.evaluate("document.fonts.load(\"18px 'Book Serif'\")")
+    record.facts = tab.evaluate(FACTS)
+    for theme in ("light", "dark"):
+        tab.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        tab.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+        record.theme[theme] = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        found = Axe().run(tab, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+        record.axe[theme] = [
+            f"{rule['impact']} {rule['id']}: {node['html'][:150]}"
+            for rule in found
+            if rule["impact"] in {"serious", "critical"}
+            for node in rule["nodes"]
+        ]
+    tab.set_viewport_size(PHONE)
+    record.width = tab.evaluate("document.documentElement.scrollWidth")
+    yield record
+    context.close()
+
+
+def test_no_error_and_no_request_leaves_the_site(seen: Seen):
+    assert seen.console == []
+    assert seen.external == []
+    assert seen.failed == []
+
+
+def test_mathematics_is_typeset(seen: Seen):
+    assert seen.facts["katex"] == seen.facts["maths"]
+    assert seen.facts["katexErrors"] == 0
+    assert seen.facts["dollars"] == []
+
+
+def test_images_are_there_and_say_what_is_seen(seen: Seen):
+    assert seen.facts["broken"] == []
+    assert seen.facts["unnamed"] == []
+    assert seen.facts["unsized"] == []
+
+
+def test_ids_are_unique_and_links_within_the_page_lead_somewhere(seen: Seen):
+    assert seen.facts["twice"] == []
+    assert seen.facts["dead"] == []
+
+
+def test_the_page_has_a_language_a_title_and_its_fonts(seen: Seen):
+    assert seen.facts["language"] == "en"
+    assert "Deep Learning, Executed" in seen.facts["title"]
+    assert seen.facts["font"]
+
+
+def test_nobody_is_kept_out_in_light(seen: Seen):
+    assert seen.axe["light"] == []
+
+
+def test_nobody_is_kept_out_in_dark(seen: Seen):
+    assert seen.axe["dark"] == []
+
+
+def test_dark_is_dark(seen: Seen):
+    light, dark = (sum(map(int, re.findall(r"\d+", seen.theme[theme])[:3])) for theme in ("light", "dark"))
+    assert light > 3 * 240
+    assert dark < 3 * 40
+
+
+def test_nothing_overflows_on_a_phone(seen: Seen):
+    assert seen.width <= PHONE["width"]
+
+
+def test_the_root_leads_to_the_book(page: Any, address: str):
+    page.goto(address)
+    page.wait_for_url("**/book/index.html")
+
+
+def test_search_finds_lenet(page: Any, address: str):
+    page.goto(f"{address}book/index.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("LeNet")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    targets = page.eval_on_selector_all("#search-results li a", "links => links.map(a => a.href)")
+    assert any("lenet" in target or "timeline" in target for target in targets)
+
+
+def test_the_button_switches_to_dark_and_the_next_page_remembers(page: Any, address: str):
+    page.goto(f"{address}book/index.html")
+    theme = "document.documentElement.dataset.theme"
+    assert page.evaluate(theme) == "light"
+    for _ in range(3):  # auto, light, dark in some order
+        page.locator("button.theme-switch-button").first.click()
+        if page.evaluate(theme) == "dark":
+            break
+    assert page.evaluate(theme) == "dark"
+    page.goto(f"{address}book/preface.html")
+    assert page.evaluate(theme) == "dark"
+
+
+def test_a_quiz_is_answered_by_keyboard_and_counts(page: Any, address: str):
+    for chapter in CHAPTERS:
+        page.goto(address + chapter)
+        question = page.locator(".quiz-question").first
+        wrong, right = question.locator(".quiz-wrong").first, question.locator(".quiz-right").first
+        wrong.locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert wrong.get_attribute("open") is not None
+        assert wrong.locator(".quiz-why").is_visible()
+        assert wrong.locator(".quiz-verdict").inner_text() == "Not so."
+        right.locator("summary").focus()
+        page.keyboard.press("Space")
+        assert right.locator(".quiz-verdict").inner_text() == "Right."
+        score = page.locator(".quiz").first.locator(".quiz-score")
+        page.wait_for_function("document.querySelector('.quiz-score').textContent !== ''")
+        total = page.locator(".quiz").first.locator(".quiz-question").count()
+        assert score.inner_text() == f"0 right at the first try, 1 of {total} answered", "a second try does not count"
+
+
+def test_each_question_of_a_chapter_has_one_right_answer(page: Any, address: str):
+    for chapter in CHAPTERS:
+        page.goto(address + chapter)
+        counts = page.eval_on_selector_all(".quiz-question", "qs => qs.map(q => q.querySelectorAll('.quiz-right').length)")
+        assert len(counts) >= 10, "five questions before and five after"
+        assert set(counts) == {1}
+
+
+def test_a_solution_opens_by_keyboard_and_by_a_link_into_it(page: Any, address: str):
+    for chapter in CHAPTERS:
+        page.goto(address + chapter)
+        solution = page.locator("details.folded.solution").first
+        assert solution.get_attribute("open") is None
+        solution.locator("summary").first.focus()
+        page.keyboard.press("Enter")
+        assert solution.get_attribute("open") is not None
+        name = page.locator("details.folded.solution").nth(1).get_attribute("id")
+        page.goto(f"{address}{chapter}#{name}")
+        page.wait_for_selector(f"details[id='{name}'][open]")
+
+
+def test_without_scripts_answers_open_and_mathematics_is_there(browser: Any, address: str):
+    context = browser.new_context(java_script_enabled=False, viewport=DESKTOP)
+    tab = context.new_page()
+    for chapter in CHAPTERS:
+        tab.goto(address + chapter)
+        answer = tab.locator(".quiz-right").first
+        answer.locator("summary").click()
+        assert answer.locator(".quiz-why").is_visible()
+        assert tab.locator(".katex").first.is_visible()
+        assert tab.locator("details.folded.solution").first.is_visible()
+        assert not tab.locator("details.folded.solution p").first.is_visible(), "folded without a script too"
+    context.close()
+
+
+def test_paper_shows_folded_answers(page: Any, address: str):
+    for chapter in CHAPTERS:
+        page.goto(address + chapter)
+        page.emulate_media(media="print")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        assert page.locator("details.folded.solution:not([open])").count() == 0
+        assert page.locator(".quiz-why").first.is_visible()
+        page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        assert page.locator("details.folded.solution[open]").count() == 0
+
+
+def test_the_perceptron_of_the_landing_page_learns(page: Any, address: str):
+    page.goto(f"{address}book/index.html")
+    figure = page.locator("figure.live")
+    still = figure.locator("[role=status]").inner_text()
+    promised = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].index(
+        re.search(r"after (\w+) corrections", still)[1]  # type: ignore[index]
+    )
+    learned = figure.locator(".boundary").get_attribute("d")
+    button = figure.locator("button").first
+    button.click()
+    assert figure.locator(".boundary").get_attribute("d") == ""
+    for n in range(1, promised + 1):
+        button.click()
+        assert figure.locator("[role=status]").inner_text().startswith(f"Correction {n}:")
+    assert numbers(figure.locator(".boundary").get_attribute("d")) == numbers(learned), "the still is what the rule arrives at"
+    button.click()
+    assert f"after {promised} corrections the machine has stopped" in figure.locator("[role=status]").inner_text()
+    assert button.is_disabled()
+
+
+def numbers(path: str) -> list[int]:
+    """Return the coordinates in an SVG path."""
+    return [int(number) for number in re.findall(r"-?\d+", path)]
+
+
+def test_the_landing_page_links_the_chapters_that_exist(page: Any, address: str):
+    page.goto(f"{address}book/index.html")
+    links = page.eval_on_selector_all(".parts a", "links => links.map(a => new URL(a.href).pathname.slice(1))")
+    assert sorted(links) == CHAPTERS
+
+
+def test_the_timeline_page_lists_every_step(page: Any, address: str):
+    from dlbook.timeline import EVENTS
+
+    page.goto(f"{address}book/timeline.html")
+    years = page.eval_on_selector_all("table tbody tr td:first-child", "cells => cells.map(c => Number(c.textContent))")
+    assert years == [event.year for event in EVENTS]
