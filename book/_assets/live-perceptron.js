@@ -22,7 +22,7 @@ function livePerceptron(figure) {
     const normal = weight.map((w) => w / length), foot = normal.map((n) => (-bias / length) * n), far = 20;
     const along = [-normal[1], normal[0]];
     const ends = [-far, far].map((t) => [foot[0] + t * along[0], foot[1] + t * along[1]]);
-    const corners = [...ends, ...ends.reverse().map((p) => [p[0] + far * normal[0], p[1] + far * normal[1]])];
+    const corners = [...ends, ...[...ends].reverse().map((p) => [p[0] + far * normal[0], p[1] + far * normal[1]])];
     boundary.setAttribute("d", "M" + ends.map((p) => pixel(p).map(Math.round)).join(" L"));
     half.setAttribute("points", corners.map((p) => pixel(p).map(Math.round)).join(" "));
   }
