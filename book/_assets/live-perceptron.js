@@ -1,7 +1,7 @@
 // The perceptron of the landing page: one correction a click, as Rosenblatt's rule makes them. Until the first click, and
 // without scripts, the page shows the still of a machine that has learned.
 function livePerceptron(figure) {
-  const svg = figure.querySelector("svg"), says = figure.querySelector("[role=status]");
+  const svg = figure.querySelector("svg"), says = figure.querySelector("figcaption");
   const [step, again] = figure.querySelectorAll("button");
   const points = [...svg.querySelectorAll("[data-x]")].map((shape) => ({
     x: [Number(shape.dataset.x), Number(shape.dataset.y)],

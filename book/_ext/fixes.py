@@ -87,13 +87,26 @@ def share_handlers(app: Sphinx) -> None:
             own.setdefault(node_name, functions)
 
 
-def name_list_items(app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None) -> None:
-    """Call the entries of a bibliography list items, as the list around them promises to those who hear the page.
+def name_lists(app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None) -> None:
+    """Let those who hear a page hear lists where lists are, and nowhere else.
 
-    docutils 0.21 gives them the role ``doc-biblioentry``, which browsers no longer count among list items.
+    docutils 0.21 gives the entries of a bibliography a role that browsers no longer count among list items; Sphinx 7.4
+    writes the lines of a long signature as definitions without a term.
     """
     if "body" in context:
-        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        context["body"] = re.sub(r'<dt class="sig .*?</dt>', lambda found: lines_as_spans(found[0]), body, flags=re.S)
+
+
+def lines_as_spans(signature: str) -> str:
+    """Replace the list in a signature of several lines.
+
+    >>> lines_as_spans('<dt class="sig">f(<dl><dd>x,</dd></dl>)</dt>')
+    '<dt class="sig">f(<span class="sig-lines"><span class="sig-line">x,</span></span>)</dt>'
+    """
+    for tag, name in (("dl", "sig-lines"), ("dd", "sig-line")):
+        signature = signature.replace(f"<{tag}>", f'<span class="{name}">').replace(f"</{tag}>", "</span>")
+    return signature
 
 
 class UniqueIds(SphinxTransform):
@@ -141,6 +154,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     make_katex_strict()
     wait_for_katex()
     app.connect("builder-inited", share_handlers)
-    app.connect("html-page-context", name_list_items)
+    app.connect("html-page-context", name_lists)
     app.add_transform(UniqueIds)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

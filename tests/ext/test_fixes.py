@@ -143,6 +143,13 @@ def test_a_typesetter_that_ends_at_once_is_an_error_and_not_a_wait(tmp_path: Pat
     assert time.monotonic() - started < 30
 
 
+def test_entries_of_a_bibliography_are_items_of_its_list():
+    context = {"body": '<div role="list"><div role="doc-biblioentry">A</div></div>'}
+    fixes.name_lists(None, "page", "page.html", context, None)  # type: ignore[arg-type]
+    assert context["body"] == '<div role="list"><div role="listitem">A</div></div>'
+    fixes.name_lists(None, "search", "search.html", {}, None)  # type: ignore[arg-type]
+
+
 def test_the_sphinx_process_leaves_no_typesetter_behind(build: Callable):
     built = build({"page": PAGE})
     assert built.status == 0
