@@ -14,7 +14,7 @@ CHECKOUT = PACKAGE.parent
 
 
 class Chapter(NamedTuple):
-    """A page of the book that has cells."""
+    """A page of a part that has cells."""
 
     name: str  # "lenet"
     part: str  # "convolution"
@@ -41,6 +41,11 @@ def pages() -> list[Path]:
     return [root / f"{name.removeprefix(strip)}.md" for name in names]
 
 
+def with_cells() -> list[Path]:
+    """Return the sources of the pages that are executed: the chapters, and front pages that draw something."""
+    return [path for path in pages() if "{code-cell}" in path.read_text(encoding="utf8")]
+
+
 @cache
 def chapters() -> dict[str, Chapter]:
     """Return the chapters by name, in the order of the book.
@@ -51,9 +56,9 @@ def chapters() -> dict[str, Chapter]:
     'convolution'
     """
     found = {}
-    for path in pages():
-        text = path.read_text(encoding="utf8")
-        if "{code-cell}" in text:
+    for path in with_cells():
+        if path.parent.name not in ("book", "_book"):
+            text = path.read_text(encoding="utf8")
             title = re.search(r"^# (.+)$", text, flags=re.M)
             found[path.stem] = Chapter(path.stem, path.parent.name, title[1] if title else path.stem, path)
     return found

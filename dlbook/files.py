@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pooch
+from platformdirs import user_cache_path
 
 HERE = Path(__file__).parent / "data"
 
@@ -37,7 +37,7 @@ class DamagedFileError(ValueError):
 
 def cache_folder() -> Path:
     """Return where unpacked arrays and downloads are kept: ``DLBOOK_CACHE``, else the system's cache folder."""
-    return Path(os.environ.get("DLBOOK_CACHE") or pooch.os_cache("dlbook"))
+    return Path(os.environ.get("DLBOOK_CACHE") or user_cache_path("dlbook"))
 
 
 def verified(name: str) -> Path:

@@ -12,7 +12,7 @@ function nameControls() {
 
 // what scrolls sideways must be reached by keyboard
 function focusScrollers() {
-  for (const box of document.querySelectorAll("div.highlight pre, div.math, .katex-html, .pst-scrollable-table-container, .tag_wide .cell_output")) {
+  for (const box of document.querySelectorAll("div.highlight pre, .katex-display, .pst-scrollable-table-container, .tag_wide .cell_output")) {
     if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
   }
 }

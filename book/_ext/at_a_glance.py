@@ -1,7 +1,7 @@
 """The directive ``{at-a-glance}``: what a chapter gives, what it needs, and how long it takes.
 
-The author writes three lines; the times are not typed but computed from the page as it is: reading from its words, displayed
-equations and figures, running from the CPU seconds of its last recorded execution.
+The author writes three lines; the times are not typed but computed from the page as it is: reading from its words,
+displayed equations and figures, running from the CPU seconds of its last recorded execution.
 """
 
 import math
@@ -24,7 +24,7 @@ WORDS_A_MINUTE, SECONDS_AN_EQUATION, SECONDS_A_FIGURE = 200, 60, 10
 class AtAGlance(SphinxDirective):
     """A list of what the author says, with an empty place for what is computed."""
 
-    option_spec = {name: directives.unchanged_required for name in ("will", "needs", "code")}  # noqa: RUF012
+    option_spec = dict.fromkeys(("will", "needs", "code"), directives.unchanged_required)
 
     def run(self) -> list[nodes.Node]:
         """Return the list."""
@@ -69,9 +69,16 @@ def is_aside(node: nodes.Node) -> bool:
     """Tell whether a node is left out of the reading time: solutions, answers, code, references."""
     if not isinstance(node, nodes.Element):
         return False
-    return node.tagname in {"solution_node", "quiz_answer", "literal_block", "bibliography", "comment", "raw", "math", "math_block"} or bool(
-        {"cell", "at-a-glance"} & set(node["classes"])
-    )
+    return node.tagname in {
+        "solution_node",
+        "quiz_answer",
+        "literal_block",
+        "bibliography",
+        "comment",
+        "raw",
+        "math",
+        "math_block",
+    } or bool({"cell", "at-a-glance"} & set(node["classes"]))
 
 
 def words(node: nodes.Node) -> Iterator[str]:
@@ -93,7 +100,12 @@ def words(node: nodes.Node) -> Iterator[str]:
 
 def outside_solutions(document: nodes.document, kind: type[nodes.Element]) -> list[nodes.Element]:
     """Return the nodes of a kind that are not within a solution."""
-    hidden = {id(inner) for solution in document.findall() if solution.__class__.__name__ == "solution_node" for inner in solution.findall(kind)}
+    hidden = {
+        id(inner)
+        for solution in document.findall()
+        if solution.__class__.__name__ == "solution_node"
+        for inner in solution.findall(kind)
+    }
     return [node for node in document.findall(kind) if id(node) not in hidden]
 
 
@@ -107,7 +119,9 @@ def reading_minutes(document: nodes.document) -> int:
 
 def count_exercises(document: nodes.document) -> int:
     """Return the number of exercises on a page."""
-    return sum(1 for node in document.findall() if node.__class__.__name__ in {"exercise_node", "exercise_enumerable_node"})
+    return sum(
+        1 for node in document.findall() if node.__class__.__name__ in {"exercise_node", "exercise_enumerable_node"}
+    )
 
 
 def recorded_seconds(cache: Path, page: Path) -> float | None:
@@ -128,7 +142,9 @@ def in_words(seconds: float) -> str:
 
 def fill_in(app: Sphinx, document: nodes.document) -> None:
     """Write the computed times into the page's list."""
-    for place in document.findall(lambda node: isinstance(node, nodes.inline) and "at-a-glance-times" in node["classes"]):
+    for place in document.findall(
+        lambda node: isinstance(node, nodes.inline) and "at-a-glance-times" in node["classes"]
+    ):
         minutes = reading_minutes(document)
         app.env.metadata[app.env.docname]["reading_minutes"] = minutes  # the landing page tells it too
         parts = [f"{minutes} min to read"]

@@ -19,7 +19,7 @@ INPUTS = ("book", "dlbook", "_config.yml", "_toc.yml", "pyproject.toml", "requir
 
 sys.path.insert(0, str(ROOT))
 
-from dlbook.chapters import chapters  # noqa: E402
+from dlbook.chapters import with_cells  # noqa: E402
 from dlbook.files import write_atomically, write_text  # noqa: E402
 from dlbook.execution import Result, execute  # noqa: E402
 
@@ -39,9 +39,9 @@ def summary(results: list[Result]) -> str:
     """Say in one line what ran and why."""
     ran = [result.path.stem for result in results if result.executed]
     if not ran:
-        return f"executed nothing: the outputs of all {len(results)} chapters still hold"
+        return f"executed nothing: the outputs of all {len(results)} pages still hold"
     why = "new, or changed in their cells, imports, data or versions"
-    return f"executed {len(ran)} of {len(results)} chapters ({why}): {', '.join(ran)}"
+    return f"executed {len(ran)} of {len(results)} pages ({why}): {', '.join(ran)}"
 
 
 def over_budget(results: list[Result], budget: float) -> list[str]:
@@ -75,7 +75,7 @@ def main() -> int:
     ):
         print(f"nothing changed since the last build\n{page}")
         return 0
-    results = execute([chapter.path for chapter in chapters().values()], cache=build / ".jupyter_cache")
+    results = execute(with_cells(), cache=build / ".jupyter_cache")
     print(summary(results), flush=True)
     problems = [result.error for result in results if result.error]
     problems += over_budget(results, options.budget) if options.budget else []

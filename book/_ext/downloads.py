@@ -25,7 +25,8 @@ def colab(docname: str) -> str:
 
 
 def _is_chapter(app: Sphinx, docname: str) -> bool:
-    return docname in getattr(app.env, "dlbook_outputs", {})
+    """Say whether a page is a chapter of a part; a page such as the timeline has cells too, and serves the site alone."""
+    return docname.count("/") == 2 and docname in getattr(app.env, "dlbook_outputs", {})
 
 
 def add_buttons(
@@ -52,6 +53,8 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.name != "html":
         return
     for docname, result in results.items():
+        if not _is_chapter(app, docname):
+            continue
         target = Path(app.outdir) / "notebooks" / f"{docname}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(to_notebook(result.path, result.notebook, site=published()[0]), target)

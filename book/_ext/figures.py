@@ -34,12 +34,16 @@ def png_size(path: Path) -> tuple[int, int]:
 
 def set_sizes(app: Sphinx, document: nodes.document) -> None:
     """Write the size in CSS pixels into every PNG that a cell drew."""
-    for output in document.findall(lambda node: "cell_output" in (node.get("classes", []) if isinstance(node, nodes.Element) else [])):
+    for output in document.findall(
+        lambda node: "cell_output" in (node.get("classes", []) if isinstance(node, nodes.Element) else [])
+    ):
         for image in output.findall(nodes.image):
             path = Path(app.srcdir) / image["uri"]
             if path.suffix == ".png" and path.exists() and "width" not in image:
                 width, height = png_size(path)
-                image["width"], image["height"] = (f"{round(side * 100 / PIXELS_AN_INCH)}px" for side in (width, height))
+                image["width"], image["height"] = (
+                    f"{round(side * 100 / PIXELS_AN_INCH)}px" for side in (width, height)
+                )
 
 
 def check_alternatives(document: nodes.document, docname: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 MACROS = {r"\R": r"\mathbb{R}", r"\E": r"\mathbb{E}"}
 
@@ -40,8 +41,8 @@ def let_codeautolink_pass_sections_without_title() -> None:
 def make_katex_strict() -> None:
     """Stop the build at mathematics that KaTeX cannot set, and define the book's macros.
 
-    sphinxcontrib-katex 0.9.11 ignores ``katex_options`` when it typesets during the build, and by default it writes what it
-    does not understand in red.
+    sphinxcontrib-katex 0.9.11 ignores ``katex_options`` when it typesets during the build, and by default it writes
+    what it does not understand in red.
     """
     import sphinxcontrib.katex
 
@@ -57,7 +58,9 @@ def wait_for_katex() -> None:
 
     def start_server_process(cls: Any, folder: Path, timeout: float) -> tuple[subprocess.Popen[bytes], socket.socket]:
         path = folder / "katex.sock"
-        process = subprocess.Popen(cls.build_command(socket=path), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=folder)
+        process = subprocess.Popen(
+            cls.build_command(socket=path), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=folder
+        )
         give_up = time.monotonic() + timeout
         while time.monotonic() < give_up and process.poll() is None:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -135,6 +138,27 @@ class UniqueIds(SphinxTransform):
         return [node for node in self.document.findall(nodes.admonition) if "proof" in node["ids"]]
 
 
+class HoldPunctuation(SphinxPostTransform):
+    """Keep a comma from beginning a line because a formula stands before it.
+
+    A browser may break a line on either side of what KaTeX typesets.  Long formulas stay free, for they must break
+    themselves on a narrow screen.
+    """
+
+    default_priority = 500
+    formats = ("html",)
+    longest = 30  # characters of TeX
+
+    def run(self, **kwargs: Any) -> None:
+        """Wrap each short formula with the punctuation behind it."""
+        for formula in list(self.document.findall(nodes.math)):
+            behind = formula.next_node(descend=False, siblings=True)
+            found = re.match(r"[.,;:!?)\]’”]+", behind) if isinstance(behind, nodes.Text) else None
+            if found and len(formula.astext()) <= self.longest:
+                formula.parent.replace(behind, nodes.Text(behind[found.end() :]))
+                formula.replace_self(nodes.inline("", "", formula.deepcopy(), nodes.Text(found[0]), classes=["hold"]))
+
+
 def is_random(block: nodes.Element) -> bool:
     """Tell whether the id of a displayed equation is the random one of an unlabelled amsmath block."""
     return any(re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", name) for name in block["ids"])
@@ -156,4 +180,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", share_handlers)
     app.connect("html-page-context", name_lists)
     app.add_transform(UniqueIds)
+    app.add_post_transform(HoldPunctuation)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,8 @@
 """Fold solutions, and boxes of class ``dropdown``, with HTML's own ``<details>``.
 
-sphinx-togglebutton folds with a script: without it nothing is folded, on paper nothing is opened, and a link into a folded
-box leads nowhere.  ``<details>`` needs no script and opens by keyboard.  On the single page, which is printed, all is open.
+sphinx-togglebutton folds with a script: without it nothing is folded, on paper nothing is opened, and a link into a
+folded box leads nowhere.  ``<details>`` needs no script and opens by keyboard.  On the single page, which is printed,
+all is open.
 """
 
 import re
@@ -44,7 +45,11 @@ class NameExercises(SphinxPostTransform):
         """Take the parentheses away."""
         for title in self.document.findall(nodes.title):
             parts = title.children
-            if "exercise" in title.parent.get("classes", []) and len(parts) > 2 and (parts[0], parts[-1]) == (" (", ")"):
+            if (
+                "exercise" in title.parent.get("classes", [])
+                and len(parts) > 2
+                and (parts[0], parts[-1]) == (" (", ")")
+            ):
                 title.children = parts[1:-1]
 
 

@@ -2,10 +2,10 @@
 
     python book/_ext/make_inventories.py [--python OBJECTS_INV]
 
-Sphinx reads a project's inventory from its site; a build of this book must not need one.  Python's own is in Debian's package
-``python3.11-doc`` and is taken as it is.  PyTorch's, NumPy's and Matplotlib's come in no package: they are written here from
-the installed modules, with the pattern that each project gives its pages.  Sphinx prints some names by the module that
-defines them (``torch.nn.modules.module.Module``); these lead to the documented page too.
+Sphinx reads a project's inventory from its site; a build of this book must not need one.  Python's own is in Debian's
+package ``python3.11-doc`` and is taken as it is.  PyTorch's, NumPy's and Matplotlib's come in no package: they are
+written here from the installed modules, with the pattern that each project gives its pages.  Sphinx prints some names
+by the module that defines them (``torch.nn.modules.module.Module``); these lead to the documented page too.
 """
 
 import argparse
@@ -76,7 +76,10 @@ SINGLE = {  # (role, page) of names that introspection does not find or finds el
     "numpy.typing.NDArray": ("class", "reference/typing.html"),
     "matplotlib": ("module", "api/matplotlib_configuration_api.html"),
     "matplotlib.pyplot": ("module", "api/pyplot_summary.html"),
-    "matplotlib.colors.LinearSegmentedColormap": ("class", "api/_as_gen/matplotlib.colors.LinearSegmentedColormap.html"),
+    "matplotlib.colors.LinearSegmentedColormap": (
+        "class",
+        "api/_as_gen/matplotlib.colors.LinearSegmentedColormap.html",
+    ),
     "matplotlib.colors.Colormap": ("class", "api/_as_gen/matplotlib.colors.Colormap.html"),
     "matplotlib.patheffects.withStroke": ("class", "api/patheffects_api.html"),
 }

@@ -1,7 +1,7 @@
 """The directive ``{parts}``: a card for each part of the book, made from ``book/parts.yml``.
 
-A chapter that exists is a link with its reading time; the others are named as planned, so that the landing page promises
-nothing that is not there and needs no hand when a chapter arrives.
+A chapter that exists is a link with its reading time; the others are named as planned, so that the landing page
+promises nothing that is not there and needs no hand when a chapter arrives.
 """
 
 from pathlib import Path
@@ -30,7 +30,10 @@ class parts(nodes.General, nodes.Element):  # noqa: N801
 
 def read_parts(path: Path = LIST) -> list[Part]:
     """Return the parts of the book in reading order."""
-    return [Part(entry["part"], entry["title"], entry["about"], entry["chapters"]) for entry in yaml.safe_load(path.read_text("utf8"))]
+    return [
+        Part(entry["part"], entry["title"], entry["about"], entry["chapters"])
+        for entry in yaml.safe_load(path.read_text("utf8"))
+    ]
 
 
 class PartsDirective(SphinxDirective):
@@ -63,7 +66,10 @@ def card(app: Sphinx, part: Part, docname: str) -> nodes.Node:
             written += nodes.list_item("", item)
         else:
             planned.append(title)
-    children: list[nodes.Node] = [nodes.paragraph("", part.title, classes=["part-title"]), nodes.paragraph("", part.about)]
+    children: list[nodes.Node] = [
+        nodes.paragraph("", part.title, classes=["part-title"]),
+        nodes.paragraph("", part.about),
+    ]
     if written.children:
         children.append(written)
     if planned:

@@ -1,15 +1,15 @@
-"""The directive ``{quiz}``: questions of which the reader opens an answer and is told at once whether it is right, and why.
+r"""The directive ``{quiz}``: open an answer, and be told at once whether it is right, and why.
 
 Its body is YAML::
 
-    - question: "Which of them is a *linear* function of $x$?"
+    - question: 'Which of them is a *linear* function of $x$?'
       answers:
-        - {text: "$a^\\top x$", right: true, why: "It maps sums to sums."}
-        - {text: "$a^\\top x + b$", why: "At $x = 0$ it is $b$."}
+        - {text: '$a^\top x$', right: true, why: 'It maps sums to sums.'}
+        - {text: '$a^\top x + b$', why: 'At $x = 0$ it is $b$.'}
 
-An answer is a ``<details>`` element: it opens by keyboard, by touch and without any script (the script only counts).  On the
-single page, from which the PDF is printed, the explanations follow after the last question.  A mistake in the body is an
-error of the build that names page and line.
+An answer is a ``<details>`` element: it opens by keyboard, by touch and without any script (the script only counts). On
+the single page, from which the PDF is printed, the explanations follow after the last question. A mistake in the body
+is an error of the build that names page and line.
 """
 
 from collections.abc import Iterator
@@ -84,7 +84,9 @@ def read_quiz(body: str) -> list[Question]:
         root = yaml.compose(body, yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line if error.problem_mark else 0
-        raise QuizError(f"not YAML: {error.problem} (quote a text with a colon, a brace or a backslash)", line) from error
+        raise QuizError(
+            f"not YAML: {error.problem} (quote a text with a colon, a brace or a backslash)", line
+        ) from error
     if not isinstance(root, yaml.SequenceNode) or not root.value:
         raise QuizError("a quiz is a list of questions, each `- question: ...`", 0)
     return [read_question(node) for node in root.value]
@@ -142,7 +144,9 @@ def read_mapping(node: yaml.Node, what: str, *, allowed: set[str], needed: set[s
 def read_text(node: yaml.Node, key: str) -> str:
     """Return the text of a scalar; numbers are texts here too (``text: 3``)."""
     if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-        raise QuizError(f"`{key}` is a text, found none (quote a text that has a brace or a colon)", node.start_mark.line)
+        raise QuizError(
+            f"`{key}` is a text, found none (quote a text that has a brace or a colon)", node.start_mark.line
+        )
     return str(node.value)
 
 
@@ -164,14 +168,16 @@ class QuizDirective(SphinxDirective):
     def location(self, line: int) -> str:
         """Return "path:line" of a line of the body (from 0).
 
-        MyST gives a directive line numbers that count from its cell, so the body is looked up in the file; where two quizzes
-        are the same, the first is named.
+        MyST gives a directive line numbers that count from its cell, so the body is looked up in the file; where two
+        quizzes are the same, the first is named.
         """
         path = self.env.doc2path(self.env.docname)
         with open(path, encoding="utf8") as file:
             lines = [row.strip() for row in file]
         body = [row.strip() for row in self.content]
-        starts = [n for n in range(1, len(lines)) if lines[n : n + len(body)] == body and lines[n - 1].endswith("{quiz}")]
+        starts = [
+            n for n in range(1, len(lines)) if lines[n : n + len(body)] == body and lines[n - 1].endswith("{quiz}")
+        ]
         return f"{path}:{starts[0] + 1 + line}" if starts else path
 
     def build(self, questions: list[Question]) -> quiz:
@@ -183,7 +189,7 @@ class QuizDirective(SphinxDirective):
             item += self.parse(question.text, question.line)
             for letter, answer in zip(LETTERS, question.answers, strict=False):
                 text = quiz_text()
-                text += self.parse_inline(answer.text, answer.line)
+                text += self.parse_line(answer.text, answer.line)
                 item += quiz_answer("", text, *self.parse(answer.why, answer.line), right=answer.right, letter=letter)
             whole += item
         self.set_source_info(whole)
@@ -196,7 +202,7 @@ class QuizDirective(SphinxDirective):
         self.state.nested_parse(StringList(text.splitlines(), source=""), self.content_offset + line, holder)
         return list(holder.children)
 
-    def parse_inline(self, text: str, line: int) -> list[nodes.Node]:
+    def parse_line(self, text: str, line: int) -> list[nodes.Node]:
         """Return Markdown of a single paragraph as what stands in it."""
         parsed = self.parse(text, line)
         if len(parsed) != 1 or not isinstance(parsed[0], nodes.paragraph):
@@ -220,12 +226,16 @@ class AnswersAfterQuestions(SphinxPostTransform):
                 for answer in answers(question):
                     text = next(answer.findall(quiz_text))
                     choices += nodes.list_item("", nodes.paragraph("", "", *text.children))
-                    verdict = nodes.strong("", f"{answer['letter']}, right. " if answer["right"] else f"{answer['letter']}. ")
+                    verdict = nodes.strong(
+                        "", f"{answer['letter']}, right. " if answer["right"] else f"{answer['letter']}. "
+                    )
                     reason = nodes.paragraph("", "", verdict)
                     for child in answer.children[1:]:
                         reason += child.children if isinstance(child, nodes.paragraph) else child
                     reasons += reason
-                questions += nodes.list_item("", *[c for c in question.children if not isinstance(c, quiz_answer)], choices)
+                questions += nodes.list_item(
+                    "", *[c for c in question.children if not isinstance(c, quiz_answer)], choices
+                )
                 solutions += reasons
             title = nodes.paragraph("", "", nodes.strong("", "Answers"))
             whole.replace_self(nodes.container("", questions, title, solutions, classes=["quiz-printed"]))
@@ -238,7 +248,9 @@ def answers(question: quiz_question) -> Iterator[quiz_answer]:
 
 def visit_quiz(self: Any, node: quiz) -> None:
     """Open the list, and leave a place for the script's count."""
-    self.body.append(self.starttag(node, "div", role="group", **{"aria-label": "Quiz"}) + '<ol class="quiz-questions">\n')
+    self.body.append(
+        self.starttag(node, "div", role="group", **{"aria-label": "Quiz"}) + '<ol class="quiz-questions">\n'
+    )
 
 
 def depart_quiz(self: Any, node: quiz) -> None:
@@ -259,7 +271,9 @@ def depart_question(self: Any, node: quiz_question) -> None:
 def visit_answer(self: Any, node: quiz_answer) -> None:
     """Open an answer."""
     state = "right" if node["right"] else "wrong"
-    self.body.append(f'<details class="quiz-answer quiz-{state}"><summary><span class="quiz-letter">{node["letter"]}</span> ')
+    self.body.append(
+        f'<details class="quiz-answer quiz-{state}"><summary><span class="quiz-letter">{node["letter"]}</span> '
+    )
 
 
 def depart_answer(self: Any, node: quiz_answer) -> None:

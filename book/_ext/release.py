@@ -10,7 +10,7 @@ import dlbook
 
 def set_release(app: Sphinx, config: Config) -> None:
     """Take it from the one place where it is written."""
-    config.release = config.version = dlbook.__version__  # type: ignore[attr-defined]
+    config.release = config.version = dlbook.__version__
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

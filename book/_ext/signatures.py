@@ -1,8 +1,8 @@
-"""Print on the API page what the source says: types as they were written, and the fields of named tuples with their comments.
+"""Print on the API page what the source says: types as written, and the fields of named tuples with their comments.
 
-autodoc evaluates annotations; NumPy's ``ArrayLike`` then fills eight lines with the private classes that it stands for, none
-of which has a page.  Here an annotation stays what its author wrote, with each name spelled out so that it becomes a link.
-A field of a named tuple would be described as "Alias for field number 0".
+autodoc evaluates annotations; NumPy's ``ArrayLike`` then fills eight lines with the private classes that it stands for,
+none of which has a page. Here an annotation stays what its author wrote, with each name spelled out so that it becomes
+a link. A field of a named tuple would be described as "Alias for field number 0".
 """
 
 import ast
@@ -35,18 +35,24 @@ class FullNames(ast.NodeTransformer):
     def __init__(self, scope: dict[str, Any]) -> None:
         self.scope = scope
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.expr:
         """Spell out a name, or what it abbreviates: ``Floats = NDArray[np.float64]`` at the top of the module."""
         alias = aliases(self.scope["__name__"]).get(node.id)
         return self.visit(copy.deepcopy(alias)) if alias is not None else ast.Name(self.full(node.id))
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Spell out the module before the dot: ``np.float64`` is ``numpy.float64``."""
         return ast.Attribute(self.visit(node.value), node.attr)
 
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:  # noqa: N802
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """Spell out both sides of the bracket, but leave the strings of a ``Literal`` what they are."""
+        outside = self.visit(node.value)
+        literal = ast.unparse(outside) == "typing.Literal"
+        return ast.Subscript(outside, node.slice if literal else self.visit(node.slice))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
         """Read an annotation in quotes as what it quotes."""
-        return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node  # type: ignore[no-any-return]
+        return self.visit(ast.parse(node.value, mode="eval").body) if isinstance(node.value, str) else node
 
     def full(self, name: str) -> str:
         """Return the full name of what ``name`` means in the module."""
@@ -56,7 +62,11 @@ class FullNames(ast.NodeTransformer):
         if inspect.ismodule(meaning):
             return meaning.__name__
         home = getattr(meaning, "__module__", None)
-        return f"{home}.{name}" if home and home not in {"builtins"} and getattr(meaning, "__name__", name) == name else name
+        return (
+            f"{home}.{name}"
+            if home and home not in {"builtins"} and getattr(meaning, "__name__", name) == name
+            else name
+        )
 
 
 @cache
@@ -65,7 +75,11 @@ def aliases(module: str) -> dict[str, ast.expr]:
     tree = ast.parse(inspect.getsource(importlib.import_module(module)))
     plain = [node for node in tree.body if isinstance(node, ast.Assign) and len(node.targets) == 1]
     named = [(node.targets[0], node.value) for node in plain]
-    return {name.id: value for name, value in named if isinstance(name, ast.Name) and isinstance(value, ast.Subscript | ast.BinOp)}
+    return {
+        name.id: value
+        for name, value in named
+        if isinstance(name, ast.Name) and isinstance(value, ast.Subscript | ast.BinOp)
+    }
 
 
 def definition(function: Any) -> ast.FunctionDef | None:
@@ -123,7 +137,11 @@ def as_written(
 def describe(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """List the fields of a named tuple with their comments; write a shape once in parentheses, not twice."""
     if is_named_tuple(obj):
-        lines += ["", *(f"* **{field.name}**{f' -- {field.comment}' * bool(field.comment)}" for field in fields(obj)), ""]
+        lines += [
+            "",
+            *(f"* **{field.name}**{f' -- {field.comment}' * bool(field.comment)}" for field in fields(obj)),
+            "",
+        ]
     for i, line in enumerate(lines):
         lines[i] = re.sub(r"(\*\*\w+\*\*) \(\*(\(.*\)[^()]*)\*\)", r"\1 *\2*", line)
 

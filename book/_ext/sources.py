@@ -1,18 +1,18 @@
 """The directive ``{sources}``: every step of the timeline with its primary source and the chapter that runs it.
 
-The rows are those of :data:`dlbook.timeline.EVENTS`, so that drawing and table cannot disagree; a chapter that is not yet
-written is named as planned.
+The rows are those of :data:`dlbook.timeline.EVENTS`, so that drawing and table cannot disagree; a chapter that is not
+yet written is named as planned.
 """
 
 from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
+from parts import read_parts
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from dlbook.timeline import EVENTS, Event
-from parts import read_parts
 
 
 class SourcesDirective(SphinxDirective):
@@ -21,7 +21,11 @@ class SourcesDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table."""
         titles = {f"{part.name}/{file}": title for part in read_parts() for file, title in part.chapters.items()}
-        rows = ["| year | step | source | chapter |", "|---|---|---|---|", *(self.row(event, titles) for event in EVENTS)]
+        rows = [
+            "| year | step | source | chapter |",
+            "|---|---|---|---|",
+            *(self.row(event, titles) for event in EVENTS),
+        ]
         holder = nodes.container(classes=["wrap"])
         holder.document = self.state.document
         self.state.nested_parse(StringList(rows, source=""), self.content_offset, holder)

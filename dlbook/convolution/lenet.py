@@ -102,7 +102,7 @@ def scaled_tanh(a: Tensor) -> Tensor:
     >>> scaled_tanh(torch.tensor([-1.0, 0.0, 1.0, 100.0]))
     tensor([-1.0000,  0.0000,  1.0000,  1.7159])
     """
-    return A * torch.tanh(S * a)
+    return A * (S * a).tanh_()  # in place: one large tensor less
 
 
 class Subsampling(nn.Module):
@@ -222,6 +222,19 @@ class TableConv2d(nn.Module):
         return F.conv2d(x, self.dense_weight(), self.bias)
 
 
+class CoveringConv2d(nn.Conv2d):
+    """Layers C5 and F6: a convolution whose kernel covers the whole map, which makes it a fully connected layer.
+
+    On such a map it is computed as a matrix product, the same and cheaper; on a larger one it is torch's convolution.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (b, c_in, h, w) to (b, c_out, h - k + 1, w - k + 1)."""
+        if x.shape[2:] != self.kernel_size:
+            return super().forward(x)
+        return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
 class RBF(nn.Module):
     """The output layer, eq. (7): minus the squared distance of the state to the code of each class.
 
@@ -320,8 +333,8 @@ class LeNet5(nn.Module):
         self.s2 = Subsampling(6, **options)
         self.c3 = TableConv2d(connection_table(), 5, **options)
         self.s4 = Subsampling(16, **options)
-        self.c5 = _layer(nn.Conv2d, 16, 120, 5, bound=2.4 / 400, **options)
-        self.f6 = _layer(nn.Conv2d, 120, 84, 1, bound=2.4 / 120, **options)
+        self.c5 = _layer(CoveringConv2d, 16, 120, 5, bound=2.4 / 400, **options)
+        self.f6 = _layer(CoveringConv2d, 120, 84, 1, bound=2.4 / 120, **options)
         self.output = RBF(codes).to(device=device, dtype=dtype or torch.get_default_dtype())
         _channels_last(self.c1)
 
@@ -338,8 +351,8 @@ class LeNet5(nn.Module):
         s2 = self.s2(c1)
         c3 = scaled_tanh(self.c3(s2))
         s4 = self.s4(c3)
-        c5 = scaled_tanh(_covering(self.c5, s4))
-        return Maps(c1, s2, c3, s4, c5, scaled_tanh(_covering(self.f6, c5)))
+        c5 = scaled_tanh(self.c5(s4))
+        return Maps(c1, s2, c3, s4, c5, scaled_tanh(self.f6(c5)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (b, 1, 32, 32) to logits (b, classes).
@@ -509,13 +522,6 @@ def _layer(
 def _channels_last(layer: nn.Conv2d) -> None:
     """Store the maps of a pixel side by side from here on: same numbers, but C1 costs a quarter on the CPU."""
     layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last)
-
-
-def _covering(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """Apply a convolution; as a matrix product, the same and cheaper, where its kernel covers the whole map."""
-    if x.shape[2:] != layer.kernel_size:
-        return layer(x)
-    return F.linear(x.flatten(1), layer.weight.flatten(1), layer.bias)[:, :, None, None]
 
 
 def _check_images(x: Tensor, *, exactly: bool) -> None:

@@ -4,10 +4,10 @@ pooch keeps the cache and compares the SHA-256; the download itself is ours, sin
 connection broke, and 170 MB over a train's network deserve better.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-import pooch
 import requests
 from tqdm import tqdm
 
@@ -36,6 +36,9 @@ def fetch(name: str, url: str, sha256: str, *, instead: str) -> Path:
     DamagedFileError
         If what arrived is not the file whose checksum is recorded here.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pooch asks for tqdm's widgets, which not every Jupyter has
+        import pooch
     folder = cache_folder()
     try:
         path = pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder, downloader=_resume)

@@ -1,11 +1,11 @@
 """Linear classifiers for k classes: one score a class, the largest wins.
 
 The lecture's A (k, n), b, w = A x + b → ``weight`` (k, d), ``bias`` (k,), scores.  Multi-class perceptron: Duda and
-Hart (1973), *Pattern Classification and Scene Analysis*, Sec. 5.12 (Kesler's construction); its family: Crammer and
-Singer (2003).  Softmax (multinomial logistic) regression: Bridle (1990).  Axes: n examples, d features, k classes.
+Hart (1973), *Pattern Classification and Scene Analysis*, Ch. 5 (Kesler's construction); its family: Crammer and Singer
+(2003).  Softmax (multinomial logistic) regression: Bridle (1990).  Axes: n examples, d features, k classes.
 """
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -16,6 +16,78 @@ from torch.nn import functional as F
 from dlbook.checks import finite_table
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Pass(NamedTuple):
+    """What one pass over the examples made of the weights of k classes."""
+
+    weight: Floats  # (k, d)
+    bias: Floats  # (k,)
+    mistakes: Integers  # (m,) rows that were corrected, in the order of the pass
+    rivals: Integers  # (m,) the class that lost each of these rows
+
+
+def one_pass(x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: ArrayLike) -> Pass:
+    """Go through the examples once, in order; at each mistake move the weights of two classes.
+
+    The right class gains the example, and the rival, the best of the others, loses it: Crammer and Singer (2003) call
+    this the max-score update. A rival whose score ties with that of the right class has made a mistake.
+
+    Parameters
+    ----------
+    x : (n, d)
+    y : (n,)
+        Classes, integers from 0 to k - 1.
+    weight : (k, d)
+        Where to start; not changed.
+    bias : (k,)
+
+    Returns
+    -------
+    Pass
+        ``weight`` (k, d), ``bias`` (k,), the rows ``mistakes`` (m,) that were corrected, and for each its ``rivals``.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not a finite table, ``y`` has another length or holds anything but classes of ``weight``, or
+        ``weight`` and ``bias`` do not fit ``x``.
+
+    Examples
+    --------
+    >>> done = one_pass([[0, 2], [1, 0]], [0, 1], np.zeros((2, 2)), np.zeros(2))
+    >>> done.weight[1], done.mistakes, done.rivals
+    (array([ 1., -2.]), array([0, 1]), array([1, 0]))
+    """
+    x = finite_table("x", x)
+    weight, bias = finite_table("weight", weight).copy(), np.array(bias, dtype=np.float64)
+    k = len(weight)
+    if weight.shape[1] != x.shape[1] or bias.shape != (k,) or k < 2 or not np.isfinite(bias).all():
+        raise ValueError(
+            f"for x of shape {x.shape}, weight is (k, {x.shape[1]}) with k at least 2 and bias (k,), finite, found "
+            f"shapes {weight.shape} and {bias.shape}"
+        )
+    y = _classes(y, len(x), k)
+    return _one_pass(x, y, np.arange(len(x)), weight, bias)
+
+
+def _one_pass(x: Floats, y: Integers, order: Integers, weight: Floats, bias: Floats) -> Pass:
+    """As :func:`one_pass`, on checked input and in some order; ``weight`` and ``bias`` are changed in place."""
+    mistakes, rivals = list[int](), list[int]()
+    for i in order.tolist():
+        row, label = x[i], y[i]
+        scores = weight @ row + bias
+        right, scores[label] = scores[label], -np.inf
+        rival = int(scores.argmax())
+        if scores[rival] >= right:
+            weight[label] += row
+            weight[rival] -= row
+            bias[label] += 1
+            bias[rival] -= 1
+            mistakes.append(i)
+            rivals.append(rival)
+    return Pass(weight, bias, np.array(mistakes, dtype=np.int64), np.array(rivals, dtype=np.int64))
 
 
 class MulticlassPerceptron:
@@ -79,7 +151,7 @@ class MulticlassPerceptron:
         weight, bias, counts = np.zeros((k, x.shape[1])), np.zeros(k), list[int]()
         while len(counts) < self.max_epochs and (not counts or counts[-1]):
             order = np.arange(len(x)) if self.rng is None else self.rng.permutation(len(x))
-            counts.append(_one_pass(x, y, order, weight, bias))
+            counts.append(len(_one_pass(x, y, order, weight, bias).mistakes))
         self.weight, self.bias, self.mistakes, self.converged = weight, bias, counts, counts[-1] == 0
         return self
 
@@ -98,7 +170,7 @@ class MulticlassPerceptron:
             raise ValueError(f"fitted on {self.weight.shape[1]} features, found x of shape {x.shape}")
         return x @ self.weight.T + self.bias
 
-    def predict(self, x: ArrayLike) -> NDArray[np.int64]:
+    def predict(self, x: ArrayLike) -> Integers:
         """Classify ``x`` (n, d): the class of the largest score, the first of several, int64 (n,).
 
         Raises
@@ -109,38 +181,15 @@ class MulticlassPerceptron:
         return self.decision_function(x).argmax(axis=1)
 
 
-def _one_pass(x: Floats, y: NDArray[np.int64], order: NDArray[np.int64], weight: Floats, bias: Floats) -> int:
-    """Go through the examples once, in ``order``; change ``weight`` and ``bias`` in place, return the mistakes."""
-    mistakes, start, block = 0, 0, 16
-    while start < len(order):
-        rows = order[start : start + block]
-        # between two mistakes the weights rest, so a block is scored at once and the walk jumps to its first mistake
-        scores = x[rows] @ weight.T + bias
-        right = scores[np.arange(len(rows)), y[rows]].copy()
-        scores[np.arange(len(rows)), y[rows]] = -np.inf
-        rival = scores.argmax(axis=1)
-        wrong = np.flatnonzero(scores[np.arange(len(rows)), rival] >= right)
-        if not len(wrong):
-            start += len(rows)
-            continue
-        first = wrong[0]
-        row, loser = rows[first], rival[first]
-        weight[y[row]] += x[row]
-        weight[loser] -= x[row]
-        bias[y[row]] += 1
-        bias[loser] -= 1
-        mistakes += 1
-        start += int(first) + 1
-    return mistakes
-
-
-def _classes(y: ArrayLike, n: int) -> NDArray[np.int64]:
+def _classes(y: ArrayLike, n: int, k: int | None = None) -> Integers:
     labels = np.asarray(y)
-    if labels.shape != (n,) or n == 0:
-        raise ValueError(f"x (n, d) and y (n,) hold at least one example, found {n} rows and shape {labels.shape}")
-    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() < 1:
-        found = sorted(set(labels.ravel().tolist()))[:4]
-        raise ValueError(f"classes are integers 0, 1, ... with at least two of them, found {found} of {labels.dtype}")
+    if labels.shape != (n,):
+        raise ValueError(f"y holds one class for each of the {n} rows of x, found shape {labels.shape}")
+    most = labels.max() if k is None else k - 1
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() > most or most < 1:
+        found = sorted(set(labels.tolist()))[:4]
+        those = "..., at least two of them" if k is None else f"{k - 1}"
+        raise ValueError(f"classes are the integers 0, 1, {those}, found {found} of {labels.dtype}")
     return labels.astype(np.int64)
 
 

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from dlbook.convolution.lenet import (
     RBF,
+    CoveringConv2d,
     LeNet5,
     ModernLeNet,
     Subsampling,
@@ -51,7 +52,7 @@ def model():
 @pytest.fixture(scope="module")
 def digits():
     data = mnist()
-    return prepare(data.x_test[:40]), data.y_test[:40]
+    return prepare(data.x_test[:20]), data.y_test[:20]
 
 
 # Published counts
@@ -214,6 +215,23 @@ def test_a_full_table_is_torch_conv2d():
     assert_close(layer(x), theirs(x))
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5, 5), (2, 3, 7, 11), (2, 3, 5, 7)])
+def test_a_covering_convolution_is_a_convolution(shape):
+    torch.manual_seed(0)
+    ours, theirs = CoveringConv2d(3, 7, 5, dtype=F64), nn.Conv2d(3, 7, 5, dtype=F64)
+    theirs.load_state_dict(ours.state_dict())
+    assert_close(ours(noise(*shape)), theirs(noise(*shape)))
+
+
+@pytest.mark.parametrize("name", ["c1", "s2", "c3", "s4", "c5", "f6", "output"])
+def test_hooks_on_every_layer_are_called(model, name):
+    seen = []
+    handle = model.get_submodule(name).register_forward_hook(lambda *_: seen.append(name))
+    model(noise(1, 1, 32, 32))
+    handle.remove()
+    assert seen == [name]
+
+
 def test_rbf_is_minus_the_squared_distance_and_its_codes_are_no_parameters():
     codes, x = noise(5, 7), noise(2, 3, 7, seed=1)
     layer = RBF(codes)
@@ -295,7 +313,7 @@ def test_a_few_digits_can_be_learned_by_heart(kind, digits):
     model = kind(generator=stream())
     loss = (lambda o, t: map_criterion(o, t, rubbish=10.0)) if kind is LeNet5 else F.cross_entropy
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(60):
+    for _ in range(50):
         optimizer.zero_grad()
         loss(model(x), y).backward()
         optimizer.step()

@@ -41,10 +41,13 @@ class Built:
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Built]:
-    """Return a function that builds Markdown pages, by name, and returns what came out; the same pages are built once."""
+    """Return a function that builds Markdown pages, by name, and returns what came out; the same pages are built
+    once."""
     known: dict[str, Built] = {}
 
-    def run(pages: dict[str, str], *, builder: str = "html", files: dict[str, bytes] | None = None, again: bool = False) -> Built:
+    def run(
+        pages: dict[str, str], *, builder: str = "html", files: dict[str, bytes] | None = None, again: bool = False
+    ) -> Built:
         key = repr((pages, builder, files))
         if again or key not in known:
             known[key] = build_anew(pages, builder, files or {})

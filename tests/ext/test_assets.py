@@ -27,7 +27,11 @@ def test_stylesheets_ask_only_for_files_that_are_there(sheet: Path):
 
 def test_no_asset_names_another_site():
     for path in [*ASSETS.glob("*.*s"), *ASSETS.glob("*.svg")]:
-        found = [url for url in re.findall(r"(?:https?:)?//[\w.]+\.\w+[\w/.]*", path.read_text("utf8")) if "w3.org" not in url]
+        found = [
+            url
+            for url in re.findall(r"(?:https?:)?//[\w.]+\.\w+[\w/.]*", path.read_text("utf8"))
+            if "w3.org" not in url
+        ]
         assert found == [], path
 
 
@@ -64,7 +68,14 @@ def test_contrast_of_known_colors():
 def test_words_have_a_contrast_of_four_and_a_half_on_every_ground(theme: str):
     known = colors(theme)
     grounds = ["--paper", "--side", "--code", "--positive-tint", "--negative-tint"]
-    for ink in ("--positive-ink", "--negative-ink", "--muted", "--pst-color-link", "--pst-color-link-hover", "--pst-color-text-base"):
+    for ink in (
+        "--positive-ink",
+        "--negative-ink",
+        "--muted",
+        "--pst-color-link",
+        "--pst-color-link-hover",
+        "--pst-color-text-base",
+    ):
         for ground in grounds:
             assert contrast(known[ink], known[ground]) >= 4.5, (theme, ink, ground)
     for mark in ("--positive", "--negative"):

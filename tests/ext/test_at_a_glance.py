@@ -14,30 +14,38 @@ BLOCK = """
 ```
 """
 WORDS = "word " * 400
-EXTRAS = """
+EXTRAS = (
+    """
 $$x = 1$$
 
 :::{exercise} ★
 :label: ex-page-one
-""" + "task " * 100 + """
+"""
+    + "task " * 100
+    + """
 :::
 
 :::{solution} ex-page-one
 :class: dropdown
-""" + "hidden " * 1000 + """
+"""
+    + "hidden " * 1000
+    + """
 
 $$y = 2$$
 :::
 
 :::{exercise} ★★
 :label: ex-page-two
-""" + "task " * 96 + """
+"""
+    + "task " * 96
+    + """
 :::
 
 ```python
 code = "is not read " * 1000
 ```
 """
+)
 
 
 PAGES = {
@@ -77,7 +85,9 @@ def test_a_missing_option_is_named(build: Callable):
     assert "at-a-glance needs the option :needs:" in build(PAGES).log
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "5 s"), (5, "5 s"), (31.2, "35 s"), (90, "90 s"), (91, "2 min"), (130, "3 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "5 s"), (5, "5 s"), (31.2, "35 s"), (90, "90 s"), (91, "2 min"), (130, "3 min")]
+)
 def test_times_are_rounded_up(seconds: float, text: str):
     assert in_words(seconds) == text
 

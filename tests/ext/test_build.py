@@ -109,7 +109,7 @@ def test_a_changed_function_changes_the_page(project, chapter):
     module.write_text("def twice(x):\n    return 2 * x + 1\n")
     status, said = build(project)
     assert status == 0, said
-    assert "executed 1 of 1 chapters" in said
+    assert "executed 1 of 1 pages" in said
     assert "twice two is 5" in page(project)
     assert "The number is 5" in page(project)
     module.write_text("def twice(x):\n    return 2 * x\n")

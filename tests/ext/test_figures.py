@@ -44,7 +44,12 @@ def test_a_figure_of_a_cell_takes_half_its_pixels_on_the_page(tmp_path: Path):
 
 
 def test_an_image_without_words_is_a_warning_with_its_line(build: Callable):
-    images = {"empty": "![](a.png)", "name": "![a.png](a.png)", "stem": "![a](a.png)", "good": "![A grey square](a.png)"}
+    images = {
+        "empty": "![](a.png)",
+        "name": "![a.png](a.png)",
+        "stem": "![a](a.png)",
+        "good": "![A grey square](a.png)",
+    }
     built = build({name: f"# Page\n\n{text}\n" for name, text in images.items()}, files={"a.png": png(2, 2)})
     for name in ("empty", "name", "stem"):
         assert f"{name}.md:3: WARNING: a figure has no alt text" in built.log, built.log

@@ -13,7 +13,7 @@ import pytest
 
 PAGE = r"""# Page
 
-$x \in \R$
+$x \in \R$, then ($y$) and $z$ alone; or $a_1 + a_2 + a_3 + a_4 + a_5 + a_6 + a_7$, long.
 
 \begin{equation*}
 a = b
@@ -65,6 +65,14 @@ def test_ids_are_unique_and_the_same_in_every_build(build: Callable):
     assert html == second.page("page")
 
 
+def test_a_comma_stays_with_the_short_formula_before_it(build: Callable):
+    html = build({"page": PAGE}).page("page")
+    held = re.findall(r'<span class="hold">(.*?)</span>(?=[^<]*(?:<span class="(?:math|hold)|</p>))', html, flags=re.S)
+    assert [re.sub(r"<[^>]*>", "", part)[-1] for part in held] == [",", ")"]
+    assert "</span> alone; or " in html, "nothing is lost"
+    assert re.search(r"</span>, long\.</p>", html), "a long formula is free to break"
+
+
 def test_a_proof_begins_with_its_word_set_apart(build: Callable):
     html = build({"page": PAGE}).page("page")
     assert '<em class="proof-word">Proof.</em> It is clear.' in html
@@ -112,7 +120,12 @@ def test_waits_for_a_typesetter_whose_socket_does_not_listen_yet(tmp_path: Path)
     fixes.wait_for_katex()
     slow = tmp_path / "slow.py"  # binds at once, so that the file exists, and listens half a second later
     slow.write_text(
-        "import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ntime.sleep(0.5)\ns.listen()\ntime.sleep(5)\n"
+        "import socket, sys, time\n"
+        "s = socket.socket(socket.AF_UNIX)\n"
+        "s.bind(sys.argv[1])\n"
+        "time.sleep(0.5)\n"
+        "s.listen()\n"
+        "time.sleep(5)\n"
     )
 
     class Server(katex.KaTeXServer):

@@ -23,20 +23,32 @@ $$x$$ (eq-page-one)
 ```
 """
 FAULTS = {  # name: (body, line of the body that is at fault, words of the message)
-    "none_right": ("- question: q\n  answers:\n    - {text: a, why: w}\n    - {text: b, why: w}", 0, "no answer is right"),
+    "none_right": (
+        "- question: q\n  answers:\n    - {text: a, why: w}\n    - {text: b, why: w}",
+        0,
+        "no answer is right",
+    ),
     "two_right": (
         "- question: q\n  answers:\n    - {text: a, right: true, why: w}\n    - {text: b, right: true, why: w}",
         3,
         "2 answers are right",
     ),
     "no_why": ("- question: q\n  answers:\n    - {text: a, right: true, why: w}\n    - {text: b}", 3, "no `why`"),
-    "empty_why": ("- question: q\n  answers:\n    - {text: a, right: true, why: ''}\n    - {text: b, why: w}", 2, "`why`"),
+    "empty_why": (
+        "- question: q\n  answers:\n    - {text: a, right: true, why: ''}\n    - {text: b, why: w}",
+        2,
+        "`why`",
+    ),
     "unknown_key": (
         "- question: q\n  answers:\n    - {text: a, right: true, why: w}\n    - {text: b, wrong: true, why: w}",
         3,
         "no key 'wrong'",
     ),
-    "unknown_question_key": ("- question: q\n  hint: h\n  answers:\n    - {text: a, right: true, why: w}", 1, "no key 'hint'"),
+    "unknown_question_key": (
+        "- question: q\n  hint: h\n  answers:\n    - {text: a, right: true, why: w}",
+        1,
+        "no key 'hint'",
+    ),
     "one_answer": ("- question: q\n  answers:\n    - {text: a, right: true, why: w}", 2, "a list of 2 to"),
     "same_answer": (
         "- question: q\n  answers:\n    - {text: a, right: true, why: w}\n    - {text: a, why: w}",
@@ -97,7 +109,12 @@ def test_on_paper_the_answers_follow_the_last_question(build: Callable):
     built = build({"page": PAGE}, builder="singlehtml")
     html = built.page("index")
     assert "<details" not in html
-    assert html.index("How many?") < html.index("<strong>Answers</strong>") < html.index("A, right.") < html.index("One too few.")
+    assert (
+        html.index("How many?")
+        < html.index("<strong>Answers</strong>")
+        < html.index("A, right.")
+        < html.index("One too few.")
+    )
     assert html.count(", right. ") == 2
 
 
@@ -114,7 +131,8 @@ def test_faults_are_errors_of_the_build_with_page_and_line(build: Callable):
 
 
 def test_lines_are_those_of_the_file_behind_code_cells(build: Callable):
-    front = "---\njupytext: {text_representation: {extension: .md, format_name: myst}}\nkernelspec: {display_name: Python 3, language: python, name: python3}\n---\n"
+    kernel = "kernelspec: {display_name: Python 3, language: python, name: python3}"
+    front = f"---\njupytext: {{text_representation: {{extension: .md, format_name: myst}}}}\n{kernel}\n---\n"
     cells = "# A page\n\n```{code-cell} ipython3\n1\n```\n\nWords.\n\n"
     body, line, words = FAULTS["two_right"]
     built = build({"page": f"{front}{cells}```{{quiz}}\n{body}\n```\n"})

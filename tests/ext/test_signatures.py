@@ -1,4 +1,4 @@
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,9 @@ class Pair(NamedTuple):
     bias: float = 0.0
 
 
-def sample(x: ArrayLike, *rest: "Tensor", size: int | None = None, scale: float = 1e-3) -> tuple[Floats, list[Pair]]:
+def sample(
+    x: ArrayLike, *rest: "Tensor", size: int | None = None, coding: Literal["01", "x"] = "01"
+) -> tuple[Floats, list[Pair]]:
     raise NotImplementedError
 
 
@@ -32,7 +34,8 @@ def written(obj: object) -> tuple[str, str | None] | None:
 
 def test_types_are_those_of_the_source_with_full_names():
     assert written(sample) == (
-        "(x: numpy.typing.ArrayLike, *rest: torch.Tensor, size: int | None=None, scale: float=0.001)",
+        "(x: numpy.typing.ArrayLike, *rest: torch.Tensor, size: int | None=None, "
+        "coding: typing.Literal['01', 'x']='01')",
         f"tuple[numpy.typing.NDArray[numpy.float64], list[{__name__}.Pair]]",
     )
 

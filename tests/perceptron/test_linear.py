@@ -11,7 +11,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from dlbook.perceptron.linear import MulticlassPerceptron, SoftmaxRegression
+from dlbook.perceptron.linear import MulticlassPerceptron, SoftmaxRegression, one_pass
 from dlbook.perceptron.perceptron import Perceptron
 
 RNG = np.random.default_rng(0)
@@ -70,6 +70,22 @@ def test_with_two_classes_it_is_the_binary_perceptron():
     assert np.array_equal(2 * multi.predict(X) - 1, binary.predict(X))
 
 
+def test_a_stream_in_parts_is_the_stream_and_the_start_is_kept():
+    start, zero = RNG.normal(size=(3, 5)), np.zeros(3)
+    kept = start.copy()
+    whole = one_pass(X, Y, start, zero)
+    first = one_pass(X[:41], Y[:41], start, zero)
+    then = one_pass(X[41:], Y[41:], first.weight, first.bias)
+    assert np.array_equal(start, kept)
+    assert not zero.any()
+    assert np.array_equal(whole.weight, then.weight)
+    assert np.array_equal(whole.bias, then.bias)
+    assert np.array_equal(whole.mistakes, np.concatenate([first.mistakes, then.mistakes + 41]))
+    steps = np.eye(3)[Y[whole.mistakes]] - np.eye(3)[whole.rivals]  # what the returned corrections add up to
+    assert np.allclose(whole.weight, start + steps.T @ X[whole.mistakes])
+    assert np.allclose(whole.bias, steps.sum(axis=0))
+
+
 def test_the_same_generator_gives_the_same_order():
     noisy = RNG.permutation(Y)
     first, again = (MulticlassPerceptron(max_epochs=3, rng=np.random.default_rng(5)).fit(X, noisy) for _ in range(2))
@@ -117,13 +133,18 @@ def test_softmax_regression_starts_undecided_or_where_the_generator_says():
     ("call", "words"),
     [
         (lambda: MulticlassPerceptron(max_epochs=0), "found 0"),
-        (lambda: MulticlassPerceptron().fit(X, Y[:-1]), "97 rows and shape"),
+        (lambda: MulticlassPerceptron().fit(X, Y[:-1]), r"each of the 97 rows of x, found shape \(96,\)"),
         (lambda: MulticlassPerceptron().fit(X, Y - 1), r"found \[-1, 0, 1\]"),
         (lambda: MulticlassPerceptron().fit(X, Y * 0), r"at least two of them, found \[0\]"),
         (lambda: MulticlassPerceptron().fit(X, Y.astype(float)), "of float64"),
         (lambda: MulticlassPerceptron().fit(X * np.nan, Y), "found nan"),
         (lambda: MulticlassPerceptron().predict(X), "call fit"),
         (lambda: MulticlassPerceptron().fit(X, Y).predict(X[:, :3]), "fitted on 5 features"),
+        (lambda: one_pass(X, Y, np.zeros((2, 5)), np.zeros(2)), r"0, 1, 1, found \[0, 1, 2\]"),
+        (lambda: one_pass(X, Y, np.zeros((3, 4)), np.zeros(3)), r"weight is \(k, 5\)"),
+        (lambda: one_pass(X, Y, np.zeros((3, 5)), np.zeros(2)), r"shapes \(3, 5\) and \(2,\)"),
+        (lambda: one_pass(X, Y, np.zeros((3, 5)), np.full(3, np.inf)), "finite"),
+        (lambda: one_pass(X[:, :0], Y, np.zeros((3, 0)), np.zeros(3)), "at least one of each"),
         (lambda: SoftmaxRegression(0, 2), "found 0 and 2"),
         (lambda: SoftmaxRegression(5, 1), "found 5 and 1"),
         (lambda: SoftmaxRegression(5, 3)(torch.zeros(2, 4)), r"has 5 features, found x of shape \(2, 4\)"),
