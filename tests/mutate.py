@@ -46,11 +46,17 @@ def main(module: str) -> int:
         mutmut = str(Path(sys.executable).parent / "mutmut")
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([mutmut, "run"], cwd=top, env=environment, check=False)
-        found = subprocess.run([mutmut, "results"], cwd=top, env=environment, check=True, capture_output=True, text=True)
-        survived = [line.split(":")[0].strip() for line in found.stdout.splitlines() if line.strip().endswith("survived")]
+        found = subprocess.run(
+            [mutmut, "results"], cwd=top, env=environment, check=True, capture_output=True, text=True
+        )
+        survived = [
+            line.split(":")[0].strip() for line in found.stdout.splitlines() if line.strip().endswith("survived")
+        ]
         for name in survived:
             subprocess.run([mutmut, "show", name], cwd=top, env=environment, check=False)
-    print(f"{len(survived)} planted faults were seen by no test" if survived else "every planted fault turned a test red")
+    print(
+        f"{len(survived)} planted faults were seen by no test" if survived else "every planted fault turned a test red"
+    )
     return 1 if survived else 0
 
 

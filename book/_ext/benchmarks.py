@@ -18,7 +18,7 @@ class Benchmarks(SphinxDirective):
         path = Path(self.env.srcdir) / "book" / "benchmarks.json"
         self.env.note_dependency(str(path))
         if not path.exists():
-            return [nodes.paragraph(text="Nothing was measured yet: `make bench` writes the file that this page shows.")]
+            return [nodes.paragraph(text="Nothing was measured yet: `make bench` writes the file.")]
         measured = json.loads(path.read_text(encoding="utf8"))
         lines = [f"Measured on {_machine(measured['machine'])}", ""]
         lines += ["| what | size | ours, ms | theirs, ms | ratio | memory, MB (ours, theirs) | counterpart |"]
@@ -31,7 +31,8 @@ class Benchmarks(SphinxDirective):
                 mark = " (note)" if row["ratio"] > 1.5 else ""
             ours, theirs = row["ours"], row["theirs"]
             cells = [f"`{row['name']}`", row["size"], _ms(ours), _ms(theirs), f"{row['ratio']:.2f}{mark}"]
-            cells += [f"{_mb(ours)}, {_mb(theirs)}", f"`{row['counterpart']}`" if "." in row["counterpart"] else row["counterpart"]]
+            twin = row["counterpart"]
+            cells += [f"{_mb(ours)}, {_mb(theirs)}", twin if " " in twin else f"`{twin}`"]
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", *notes]
         container = nodes.container(classes=["benchmarks", "scroll-x"])

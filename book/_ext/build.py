@@ -20,8 +20,8 @@ INPUTS = ("book", "dlbook", "_config.yml", "_toc.yml", "pyproject.toml", "requir
 sys.path.insert(0, str(ROOT))
 
 from dlbook.chapters import with_cells  # noqa: E402
+from dlbook.execution import Result, Store, execute  # noqa: E402
 from dlbook.files import write_atomically, write_text  # noqa: E402
-from dlbook.execution import Result, execute  # noqa: E402
 
 
 def inputs_digest() -> str:
@@ -56,6 +56,20 @@ def over_budget(results: list[Result], budget: float) -> list[str]:
     return reports
 
 
+def alone(result: Result, budget: float, cache: Path) -> Result:
+    """Measure a chapter that seems over its budget once more, by itself: kernels side by side slow each other down."""
+    if result.error or result.cpu_seconds <= budget:
+        return result
+    print(
+        f"{result.path.stem} took {result.cpu_seconds:.1f} s of CPU beside another chapter; measuring it alone",
+        flush=True,
+    )
+    (again,) = execute([result.path])
+    if again.error is None:
+        Store(cache).put(again)
+    return again
+
+
 def main() -> int:
     """Build the site; return 0, or 1 after saying what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -77,6 +91,8 @@ def main() -> int:
         return 0
     results = execute(with_cells(), cache=build / ".jupyter_cache")
     print(summary(results), flush=True)
+    if options.budget:
+        results = [alone(result, options.budget, build / ".jupyter_cache") for result in results]
     problems = [result.error for result in results if result.error]
     problems += over_budget(results, options.budget) if options.budget else []
     if problems:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from docutils import nodes
 from sphinx.application import Sphinx
 
 from dlbook.chapters import CHECKOUT

@@ -119,6 +119,8 @@ def as_written(
     function = inspect.unwrap(obj.__init__ if inspect.isclass(obj) else obj) if callable(obj) else None
     if signature is None or not inspect.isfunction(function):
         return None
+    if function.__module__.split(".")[0] != getattr(obj, "__module__", "").split(".")[0]:
+        return None  # inherited from another project, whose private names have no page
     tree = definition(function)
     if tree is None:  # what a decorator made, such as the constructor of a dataclass
         return None

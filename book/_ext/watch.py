@@ -24,7 +24,8 @@ def main() -> None:
     """Build once, then serve until Ctrl-C."""
     build()
     server = Server()
-    for pattern in ("book/*.md", "book/*/*.md", "book/*.bib", "book/_assets/*", "dlbook/*.py", "dlbook/*/*.py", "_*.yml"):
+    sources = ("book/*.md", "book/*/*.md", "book/*.bib", "book/_assets/*", "dlbook/*.py", "dlbook/*/*.py", "_*.yml")
+    for pattern in sources:
         server.watch(str(ROOT / pattern), build)
     server.serve(root=str(SITE), host="127.0.0.1", port=8000)
 

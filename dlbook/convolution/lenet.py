@@ -282,17 +282,17 @@ class Maps(NamedTuple):
 class LeNet5(nn.Module):
     """The network of 1998, with its 60,000 trainable parameters.
 
-    ===== ============================= ============ ==========
-    layer what it does                  maps         parameters
-    ===== ============================= ============ ==========
-    C1    convolution 5 x 5             6 of 28 x 28 156
-    S2    sub-sampling 2 x 2            6 of 14 x 14 12
-    C3    convolution 5 x 5 by a table  16 of 10 x 10 1,516
-    S4    sub-sampling 2 x 2            16 of 5 x 5  32
-    C5    convolution 5 x 5             120 of 1 x 1 48,120
-    F6    fully connected               84           10,164
-    RBF   distance to fixed codes       10           0
-    ===== ============================= ============ ==========
+    ===== ============================= ================ ==========
+    layer what it does                  maps             parameters
+    ===== ============================= ================ ==========
+    C1    convolution 5 x 5             6 of 28 x 28     156
+    S2    sub-sampling 2 x 2            6 of 14 x 14     12
+    C3    convolution 5 x 5 by a table  16 of 10 x 10    1,516
+    S4    sub-sampling 2 x 2            16 of 5 x 5      32
+    C5    convolution 5 x 5             120 of 1 x 1     48,120
+    F6    fully connected               84               10,164
+    RBF   distance to fixed codes       10               0
+    ===== ============================= ================ ==========
 
     Parameters
     ----------

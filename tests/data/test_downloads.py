@@ -18,7 +18,7 @@ def server():
     """Serve CONTENT with ranges; ``server.breaks`` closes that many answers half-way, ``server.asked`` lists ranges."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
             self.server.asked.append(first)
             if first and not self.server.ranges:

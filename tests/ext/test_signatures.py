@@ -3,7 +3,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from signatures import FullNames, as_written, describe, fields, without_fields
-from torch import Tensor
+from torch import Tensor, nn
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +59,14 @@ def test_a_shape_stands_in_one_pair_of_parentheses():
     lines = ["* **x** (*(n, d)*) -- rows", "* **y** (*(n,) of int*)", "* **bias** (*float*)"]
     describe(None, "function", "f", sample, None, lines)  # type: ignore[arg-type]
     assert lines == ["* **x** *(n, d)* -- rows", "* **y** *(n,) of int*", "* **bias** (*float*)"]
+
+
+class Inherited(nn.Conv2d):
+    """Takes the constructor of another project."""
+
+
+def test_a_constructor_of_another_project_is_left_to_autodoc():
+    assert written(Inherited) is None
 
 
 def test_what_has_no_source_is_left_to_autodoc():
