@@ -24,13 +24,11 @@ def colab(docname: str) -> str:
 
 
 def _is_chapter(app: Sphinx, docname: str) -> bool:
-    """Say whether a page is a chapter of a part; a page such as the timeline has cells too, and serves the site alone."""
+    """Say whether a page is a chapter of a part; the timeline, too, has cells, but serves the site alone."""
     return docname.count("/") == 2 and docname in getattr(app.env, "dlbook_outputs", {})
 
 
-def add_buttons(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document
-) -> None:
+def add_buttons(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     """Put the notebook first among the downloads, and Colab beside it."""
     if not _is_chapter(app, pagename):
         return
