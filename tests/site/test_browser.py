@@ -143,20 +143,20 @@ def browser(address: str) -> Iterator[Any]:
         started.close()
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """Open an empty page of its own context, so that no test sees another's choice of theme."""
-    context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
-    yield context.new_page()
-    context.close()
-
-
 @pytest.fixture(scope="module")
 def window(browser: Any) -> Iterator[Any]:
     """Open one window whose memory of scripts and fonts all pages share."""
     context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
     yield context
     context.close()
+
+
+@pytest.fixture
+def page(window: Any) -> Iterator[Any]:
+    """Open an empty page."""
+    tab = window.new_page()
+    yield tab
+    tab.close()
 
 
 @pytest.fixture(scope="module", params=PAGES or ["(no site)"])
@@ -277,17 +277,20 @@ def test_search_finds_lenet(page: Any, address: str):
     assert not any("On this page" in text for text in page.locator("#search-results p.context").all_inner_texts())
 
 
-def test_the_button_switches_to_dark_and_the_next_page_remembers(page: Any, address: str):
-    page.goto(f"{address}book/index.html")
+def test_the_button_switches_to_dark_and_the_next_page_remembers(browser: Any, address: str):
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light")  # its own, for it remembers
+    tab = context.new_page()
+    tab.goto(f"{address}book/notation.html")
     theme = "document.documentElement.dataset.theme"
-    assert page.evaluate(theme) == "light"
+    assert tab.evaluate(theme) == "light"
     for _ in range(3):  # auto, light, dark in some order
-        page.locator("button.theme-switch-button").first.click()
-        if page.evaluate(theme) == "dark":
+        tab.locator("button.theme-switch-button").first.click()
+        if tab.evaluate(theme) == "dark":
             break
-    assert page.evaluate(theme) == "dark"
-    page.goto(f"{address}book/preface.html")
-    assert page.evaluate(theme) == "dark"
+    assert tab.evaluate(theme) == "dark"
+    tab.goto(f"{address}book/preface.html")
+    assert tab.evaluate(theme) == "dark"
+    context.close()
 
 
 @pytest.fixture(scope="module", params=CHAPTERS or ["(no chapter)"])
