@@ -27,6 +27,8 @@ from dlbook.device import threads  # noqa: E402
 threads(1)
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+collect_ignore_glob = ["*bench*.py", "mutate.py"]  # programs, which `--doctest-modules` would import
+
 
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

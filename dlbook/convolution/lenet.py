@@ -81,8 +81,8 @@ def digit_codes() -> Tensor:
 def prepare(images: Tensor) -> Tensor:
     """Turn digits of MNIST into what the networks read: uint8 (n, 1, 28, 28) → float32 (n, 1, 32, 32).
 
-    Sec. II-B: paper becomes -0.1 and ink 1.175, so that the mean is near 0 and the variance near 1; two pixels of
-    paper on each side let a stroke's end lie at the center of a receptive field.
+    Sec. II-B: paper becomes -0.1 and ink 1.175, for a mean near 0 and a variance that the paper calls "roughly 1" (on
+    MNIST it is 0.12); two pixels of paper on each side let a stroke's end lie at the center of a receptive field.
 
     Raises
     ------

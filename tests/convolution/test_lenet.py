@@ -443,6 +443,7 @@ CALLS = {
     "h, w >= 2": lambda: Subsampling(6)(torch.zeros(1, 6, 8, 1)),
     "with a True in each row": lambda: TableConv2d(TABLE & False, 3),
     "found torch.int64": lambda: TableConv2d(TABLE.long(), 3),
+    r"found torch.bool of shape \(2, 2\)": lambda: TableConv2d(torch.tensor([[True, False], [False, False]]), 3),
     "kernel_size is at least 1": lambda: TableConv2d(TABLE, 0),
     r"x is \(b, 3, h, w\) with h, w >= 3": lambda: TableConv2d(TABLE, 3)(torch.zeros(1, 3, 2, 9)),
     r"codes are finite floats \(classes, d\), found torch.float32 \(3,\)": lambda: RBF(torch.zeros(3)),
