@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def finite_table(name: str, values: ArrayLike) -> NDArray[np.float64]:
+def finite_table(name: str, values: ArrayLike, *, rows: int = 1) -> NDArray[np.float64]:
     """Return ``values`` as a float64 table (rows, columns), C-contiguous.
 
     Parameters
@@ -12,7 +12,9 @@ def finite_table(name: str, values: ArrayLike) -> NDArray[np.float64]:
     name : str
         What the caller calls it, for the message.
     values : (n, d)
-        At least one row and one column, real, finite.
+        Real, finite, with at least one column.
+    rows : int
+        How many rows there must be at least.
 
     Raises
     ------
@@ -25,11 +27,11 @@ def finite_table(name: str, values: ArrayLike) -> NDArray[np.float64]:
     array([[1., 2.]])
     """
     table = np.asarray(values)
-    if table.ndim != 2 or 0 in table.shape or not (np.isrealobj(table) and table.dtype.kind in "biuf"):
+    shaped = table.ndim == 2 and len(table) >= rows and table.shape[1] >= 1
+    if not shaped or table.dtype.kind not in "biuf":
         hint = f": {name}[:, None] makes a column of one feature" if table.ndim == 1 else ""
         raise ValueError(
-            f"{name} is a real table (rows, features) with at least one of each, found shape {table.shape} of "
-            f"{table.dtype}{hint}"
+            f"{name} is a real table (n, d) with n >= {rows} and d >= 1, found shape {table.shape} of {table.dtype}{hint}"
         )
     table = np.ascontiguousarray(table, dtype=np.float64)
     if not np.isfinite(table).all():

@@ -18,6 +18,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook.checks import finite_table
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -345,22 +347,10 @@ def _positive(name: str, value: int) -> int:
     return count
 
 
-def _features(x: ArrayLike) -> Floats:
-    x = np.asarray(x)
-    if x.ndim != 2 or x.shape[1] == 0 or np.iscomplexobj(x):
-        hint = ": x[:, None] makes a column of one feature" if x.ndim == 1 else ""
-        raise ValueError(f"x is a real table (n, d) with d >= 1, found shape {x.shape} of {x.dtype}{hint}")
-    x = np.ascontiguousarray(x, dtype=np.float64)
-    if not np.isfinite(x).all():
-        row, column = np.argwhere(~np.isfinite(x))[0]
-        raise ValueError(f"x is finite, found {x[row, column]} in row {row}, column {column}")
-    return x
-
-
 def _examples(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-    x, y = _features(x), np.asarray(y)
-    if len(x) == 0 or y.shape != (len(x),):
-        raise ValueError(f"x (n, d) and y (n,) hold at least one example, found shapes {x.shape} and {y.shape}")
+    x, y = finite_table("x", x), np.asarray(y)
+    if y.shape != (len(x),):
+        raise ValueError(f"each of the {len(x)} rows of x has a label, found y of shape {y.shape}")
     if not np.isin(y, (-1, 1)).all():
         found: Sequence[object] = np.unique(y).tolist()
         raise ValueError(
@@ -382,7 +372,7 @@ def _parameters(weight: ArrayLike, bias: float, width: int) -> tuple[Floats, flo
 def _scores(model: "Perceptron | AveragedPerceptron", x: ArrayLike) -> Floats:
     if not hasattr(model, "weight"):
         raise ValueError(f"this {type(model).__name__} has learned nothing yet: call fit(x, y) first")
-    x = _features(x)
+    x = finite_table("x", x, rows=0)
     if x.shape[1] != len(model.weight):
         raise ValueError(f"fitted on {len(model.weight)} features, found x of shape {x.shape}")
     return x @ model.weight + model.bias

@@ -144,7 +144,7 @@ def test_softmax_regression_starts_undecided_or_where_the_generator_says():
         (lambda: one_pass(X, Y, np.zeros((3, 4)), np.zeros(3)), r"weight is \(k, 5\)"),
         (lambda: one_pass(X, Y, np.zeros((3, 5)), np.zeros(2)), r"shapes \(3, 5\) and \(2,\)"),
         (lambda: one_pass(X, Y, np.zeros((3, 5)), np.full(3, np.inf)), "finite"),
-        (lambda: one_pass(X[:, :0], Y, np.zeros((3, 0)), np.zeros(3)), "at least one of each"),
+        (lambda: one_pass(X[:, :0], Y, np.zeros((3, 0)), np.zeros(3)), "d >= 1, found shape"),
         (lambda: SoftmaxRegression(0, 2), "found 0 and 2"),
         (lambda: SoftmaxRegression(5, 1), "found 5 and 1"),
         (lambda: SoftmaxRegression(5, 3)(torch.zeros(2, 4)), r"has 5 features, found x of shape \(2, 4\)"),

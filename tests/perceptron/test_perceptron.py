@@ -331,13 +331,13 @@ def test_average_predicts_by_its_own_score():
 
 
 BAD = [
-    (np.zeros((0, 2)), [], r"at least one example, found shapes \(0, 2\) and \(0,\)"),
+    (np.zeros((0, 2)), [], r"n >= 1 and d >= 1, found shape \(0, 2\)"),
     (np.zeros((2, 0)), [1, -1], r"d >= 1, found shape \(2, 0\)"),
     (np.zeros(3), [1, 1, -1], r"x\[:, None\] makes a column"),
     (np.zeros((2, 3, 4)), [1, -1], r"found shape \(2, 3, 4\)"),
     (np.zeros((2, 3), dtype=complex), [1, -1], "complex"),
-    (np.zeros((3, 2)), [1, -1], r"found shapes \(3, 2\) and \(2,\)"),
-    (np.zeros((2, 2)), [[1], [-1]], r"found shapes \(2, 2\) and \(2, 1\)"),
+    (np.zeros((3, 2)), [1, -1], r"each of the 3 rows of x has a label, found y of shape \(2,\)"),
+    (np.zeros((2, 2)), [[1], [-1]], r"found y of shape \(2, 1\)"),
     ([[0.0, 1.0], [0.0, np.nan]], [1, -1], "found nan in row 1, column 1"),
     ([[np.inf, 1.0]], [1], "found inf in row 0, column 0"),
     ([[1.0], [2.0]], [0, 1], r"found 0, 1: np.where\(y == 1, 1, -1\)"),
