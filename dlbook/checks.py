@@ -31,7 +31,8 @@ def finite_table(name: str, values: ArrayLike, *, rows: int = 1) -> NDArray[np.f
     if not shaped or table.dtype.kind not in "biuf":
         hint = f": {name}[:, None] makes a column of one feature" if table.ndim == 1 else ""
         raise ValueError(
-            f"{name} is a real table (n, d) with n >= {rows} and d >= 1, found shape {table.shape} of {table.dtype}{hint}"
+            f"{name} is a real table (n, d) with n >= {rows} and d >= 1, found shape {table.shape} "
+            f"of {table.dtype}{hint}"
         )
     table = np.ascontiguousarray(table, dtype=np.float64)
     if not np.isfinite(table).all():
