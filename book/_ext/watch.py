@@ -3,7 +3,7 @@
     python book/_ext/watch.py [--port PORT]
 
 The build is incremental, in place, and never judged: the next `make book` renders everything anew.  It starts in a
-process that has imported the tool chain already, and leaves out what costs seconds and is not looked at while one writes.
+process that has imported the tool chain already, and leaves out what costs seconds and nobody looks at while writing.
 """
 
 import argparse
