@@ -116,8 +116,15 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         from jupyter_cache import get_cache
+        from jupyter_cache.cache.db import OrmBase
+        from sqlalchemy.exc import DatabaseError
 
         self.cache = get_cache(folder)
+        try:
+            OrmBase.metadata.create_all(self.cache.db)  # a kill may have left a database without its tables
+        except DatabaseError:  # or one that is none: what it knew is computed again
+            shutil.rmtree(folder)
+            self.cache = get_cache(folder)
 
     def get(self, path: Path) -> Result | None:
         """Return what the page at ``path`` gave, or None if it must be executed (again)."""

@@ -99,7 +99,7 @@ def cifar10(*, full: bool = False) -> Images:
     --------
     >>> data = cifar10()
     >>> data.x_train.shape, CIFAR10_CLASSES[data.y_train[0]]
-    (torch.Size([5000, 3, 32, 32]), 'airplane')
+    (torch.Size([5000, 3, 32, 32]), 'frog')
     """
     if full:
         return _cifar10_full()

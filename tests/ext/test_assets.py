@@ -44,7 +44,8 @@ def test_every_vendored_file_is_accounted_for():
 
 
 def colors(theme: str) -> dict[str, str]:
-    (block,) = re.findall(rf'html\[data-theme="{theme}"\] \{{(.*?)\}}', CSS, flags=re.S)[:1]
+    selector = {"light": 'html:not([data-theme="dark"])', "dark": 'html[data-theme="dark"]'}[theme]
+    (block,) = re.findall(rf"{re.escape(selector)} \{{(.*?)\}}", CSS, flags=re.S)[:1]
     return dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{6});", block))
 
 

@@ -3,9 +3,14 @@
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import nbformat
 import pytest
@@ -192,3 +197,36 @@ def test_the_download_reads_cleanly(project):
     assert any("twice two is 4" in str(cell.get("outputs")) for cell in notebook.cells)
     assert "notebooks/book/toy/toy.ipynb" in source(project)
     assert "colab.research.google.com/github/" in source(project)
+
+
+def test_watching_shows_what_was_saved(project, chapter):
+    build(project)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": f"{project}{os.pathsep}{os.environ['PYTHONPATH']}"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    command = [sys.executable, "book/_ext/watch.py", "--port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+    def shows(words: str) -> bool:
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/book/toy/toy.html", timeout=60) as answer:
+            return words in answer.read().decode()
+        return False
+
+    def wait_for(words: str) -> None:
+        deadline = time.monotonic() + 120
+        while not shows(words):
+            assert time.monotonic() < deadline, f"the page does not show {words!r}"
+            time.sleep(0.3)
+
+    watching = subprocess.Popen(command, cwd=project, env=environment, start_new_session=True, **quiet)
+    try:
+        wait_for("Twice two, by")
+        chapter.write_text(chapter.read_text().replace("Twice two, by", "Two times two, by"))
+        wait_for("Two times two, by")
+        (project / "dlbook" / "toy" / "twice.py").write_text("def twice(x):\n    return 20 * x\n")
+        wait_for("twice two is 40")
+    finally:
+        os.killpg(watching.pid, signal.SIGKILL)
+        watching.wait()
