@@ -288,7 +288,7 @@ class Tensor:
 
         left = Edge(a, lambda t: t @ b.data, pull_left)
         right = Edge(b, lambda t: a.data @ t, pull_right)
-        return _result("@", value, left, right)
+        return record("@", value, left, right)
 
     def __rmatmul__(self, other: ArrayLike) -> "Tensor":
         return _constant(other, self) @ self
@@ -392,6 +392,43 @@ def no_grad() -> Iterator[None]:
         _recording.reset(token)
 
 
+def record(op: str, value: ArrayLike, *edges: Edge) -> Tensor:
+    """Return the result of an operation that you bring yourself.
+
+    Parameters
+    ----------
+    op : str
+        Its name, for pictures.
+    value : array_like
+        What it gives.
+    *edges : Edge
+        For each input the derivative, as a linear map and its transpose; :func:`gradcheck` tells if they are right.
+
+    Returns
+    -------
+    tensor : Tensor
+        Keeps the edges whose input requires a gradient, unless within :func:`no_grad`.
+
+    Examples
+    --------
+    >>> def sine(x):
+    ...     slope = np.cos(x.data)
+    ...     return record("sin", np.sin(x.data), Edge(x, lambda t: slope * t, lambda g: slope * g))
+    >>> gradcheck(sine, np.array([0.1, 2.0]))
+    True
+    """
+    out = Tensor(value)
+    out.op = op
+    if _recording.get():
+        out.edges = tuple(edge for edge in edges if edge.parent.requires_grad)
+        out.requires_grad = bool(out.edges)
+    for parent, push, _ in edges:
+        if parent.tangent is not None:
+            part = push(parent.tangent)
+            out.tangent = np.broadcast_to(part, out.shape) if out.tangent is None else np.asarray(out.tangent + part)
+    return out
+
+
 # Functions of several tensors
 
 
@@ -425,7 +462,7 @@ def concatenate(tensors: Sequence[Tensor | ArrayLike], axis: int = 0) -> Tensor:
         place = [slice(None)] * value.ndim
         place[axis] = slice(end - part.shape[axis], end)
         edges.append(_placed(part, tuple(place), value.shape))
-    return _result("concatenate", value, *edges)
+    return record("concatenate", value, *edges)
 
 
 def stack(tensors: Sequence[Tensor | ArrayLike], axis: int = 0) -> Tensor:
@@ -674,21 +711,7 @@ def gradcheck(
     return True
 
 
-# How operations are recorded
-
-
-def _result(op: str, value: ArrayLike, *edges: Edge) -> Tensor:
-    """Make the tensor that an operation returns: record what may be asked for later, push tangents on now."""
-    out = Tensor(value)
-    out.op = op
-    if _recording.get():
-        out.edges = tuple(edge for edge in edges if edge.parent.requires_grad)
-        out.requires_grad = bool(out.edges)
-    for parent, push, _ in edges:
-        if parent.tangent is not None:
-            part = push(parent.tangent)
-            out.tangent = np.broadcast_to(part, out.shape) if out.tangent is None else np.asarray(out.tangent + part)
-    return out
+# Kinds of operations
 
 
 def _entrywise(op: str, value: Array, *inputs: tuple[Tensor, Array | float]) -> Tensor:
@@ -697,7 +720,7 @@ def _entrywise(op: str, value: Array, *inputs: tuple[Tensor, Array | float]) -> 
     def edge(parent: Tensor, slope: Array | float) -> Edge:
         return Edge(parent, lambda t: t * slope, lambda g: _sum_to(g * slope, parent.shape))
 
-    return _result(op, value, *(edge(parent, slope) for parent, slope in inputs))
+    return record(op, value, *(edge(parent, slope) for parent, slope in inputs))
 
 
 def _reduction(op: str, x: Tensor, value: Array, slopes: Array | None, axis: Axis, keepdims: bool) -> Tensor:
@@ -711,12 +734,12 @@ def _reduction(op: str, x: Tensor, value: Array, slopes: Array | None, axis: Axi
         g = g.reshape(value.shape)
         return np.broadcast_to(g, x.shape) if slopes is None else g * slopes
 
-    return _result(op, value.reshape(shape), Edge(x, push, pull))
+    return record(op, value.reshape(shape), Edge(x, push, pull))
 
 
 def _linear(op: str, x: Tensor, push: LinearMap, pull: LinearMap) -> Tensor:
     """Record a linear map, which is its own derivative."""
-    return _result(op, push(x.data), Edge(x, push, pull))
+    return record(op, push(x.data), Edge(x, push, pull))
 
 
 def _placed(part: Tensor, place: tuple[slice, ...], shape: tuple[int, ...]) -> Edge:

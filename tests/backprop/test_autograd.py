@@ -394,7 +394,7 @@ def test_a_constant_function_has_no_slope():
 def test_gradcheck_sees_wrong_derivatives(monkeypatch):
     def bent(a, pull=1.0, push=1.0):
         edge = autograd.Edge(a, lambda t: push * t, lambda g: pull * g)
-        return autograd._result("bent", a.data * 1.0, edge)
+        return autograd.record("bent", a.data * 1.0, edge)
 
     assert gradcheck(bent, np.ones(3))
     with pytest.raises(AssertionError, match=r"reverse mode gives .* for entry \(0,\) of input 0"):
