@@ -14,6 +14,7 @@ The conventions of names and of broadcasting are those of torch and NumPy.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import reduce
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -221,15 +222,19 @@ class Tensor:
         So does ``torch.amax``; the maximum has no derivative there, and any split is a subgradient.
         """
         top = self.data.max(axis, keepdims=True)
-        ties = (self.data == top).astype(self.dtype)
-        return _reduction("max", self, top, ties / ties.sum(axis, keepdims=True), axis, keepdims)
+
+        def shares() -> Array:
+            ties = (self.data == top).astype(self.dtype)
+            return cast(Array, ties / ties.sum(axis, keepdims=True))
+
+        return _reduction("max", self, top, shares, axis, keepdims)
 
     def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> "Tensor":
         """Return log(sum(exp(x))) over some axes (all by default), without overflow; its slopes are the softmax."""
         top = self.data.max(axis, keepdims=True)
         powers = np.exp(self.data - top)
         total = powers.sum(axis, keepdims=True)
-        return _reduction("logsumexp", self, top + np.log(total), powers / total, axis, keepdims)
+        return _reduction("logsumexp", self, top + np.log(total), lambda: powers / total, axis, keepdims)
 
     # Linear maps that move entries about: the derivative is the map itself
 
@@ -573,9 +578,27 @@ def max_pool2d(x: Tensor, size: int) -> Tensor:
     """
     if x.ndim != 4 or size < 1 or min(x.shape[2:]) < size:
         raise ValueError(f"x is (n, c, h, w) with h, w >= size >= 1, found {x.shape} and size {size}")
-    n, c, h, w = x.shape
-    tiles = x[:, :, : h // size * size, : w // size * size].reshape(n, c, h // size, size, w // size, size)
-    return tiles.max(axis=(3, 5))
+    down, across = x.shape[2] // size, x.shape[3] // size
+    # All first entries of the tiles, all second ones, ...: whole arrays to compare, and no short axis to walk along.
+    spans = [[slice(k, k + size * (n - 1) + 1, size) for k in range(size)] for n in (down, across)]
+    places = [(..., rows, columns) for rows in spans[0] for columns in spans[1]]
+    top = reduce(np.maximum, (x.data[place] for place in places))
+
+    def shares() -> list[Array]:
+        ties = [(x.data[place] == top).astype(x.dtype) for place in places]
+        count = sum(ties)
+        return [tie / count for tie in ties]
+
+    def push(t: Array) -> Array:
+        return cast(Array, sum(t[place] * share for place, share in zip(places, shares(), strict=True)))
+
+    def pull(g: Array) -> Array:
+        full = np.zeros(x.shape, g.dtype)
+        for place, share in zip(places, shares(), strict=True):
+            full[place] = g * share
+        return full
+
+    return record("max_pool2d", top, Edge(x, push, pull))
 
 
 def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
@@ -723,16 +746,21 @@ def _entrywise(op: str, value: Array, *inputs: tuple[Tensor, Array | float]) -> 
     return record(op, value, *(edge(parent, slope) for parent, slope in inputs))
 
 
-def _reduction(op: str, x: Tensor, value: Array, slopes: Array | None, axis: Axis, keepdims: bool) -> Tensor:
-    """Record a reduction: changes are summed with the given slopes (1 if None); ``value`` has kept its axes."""
+def _reduction(
+    op: str, x: Tensor, value: Array, slopes: Callable[[], Array] | None, axis: Axis, keepdims: bool
+) -> Tensor:
+    """Record a reduction: changes are summed with slopes (1 if None) that are computed when a derivative is asked for.
+
+    ``value`` has kept the axes that were reduced, with length 1.
+    """
     shape = value.shape if keepdims else value.sum(axis).shape
 
     def push(t: Array) -> Array:
-        return (t if slopes is None else t * slopes).sum(axis, keepdims=keepdims)
+        return (t if slopes is None else t * slopes()).sum(axis, keepdims=keepdims)
 
     def pull(g: Array) -> Array:
         g = g.reshape(value.shape)
-        return np.broadcast_to(g, x.shape) if slopes is None else g * slopes
+        return np.broadcast_to(g, x.shape) if slopes is None else g * slopes()
 
     return record(op, value.reshape(shape), Edge(x, push, pull))
 

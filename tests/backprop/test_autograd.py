@@ -342,6 +342,9 @@ def test_maxima_that_tie_share():
     x = Tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]], requires_grad=True)
     x.max(axis=1).sum().backward()
     np.testing.assert_allclose(x.grad, [[0, 1 / 2, 1 / 2], [1 / 3, 1 / 3, 1 / 3]])
+    image = Tensor([[[[1.0, 1.0, 5.0], [0.0, 1.0, 5.0], [9.0, 9.0, 9.0]]]], requires_grad=True)
+    max_pool2d(image, 2).backward([[[[6.0]]]])
+    np.testing.assert_allclose(image.grad[0, 0], [[2, 2, 0], [0, 2, 0], [0, 0, 0]])  # the last row fills no tile
     a, b = Tensor([1.0], requires_grad=True), Tensor([1.0], requires_grad=True)
     maximum(a, b).backward()
     assert a.grad == b.grad == 0.5
