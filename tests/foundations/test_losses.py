@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import hinge_loss
 from torch import Generator
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -58,6 +59,14 @@ def test_multiclass_hinge_is_crammer_and_singers_and_not_torchs():
     score, target = torch.tensor([[0.0, 2.0, 1.5, -5.0]]), torch.tensor([0])
     assert losses.multiclass_hinge(score, target).item() == 3
     assert F.multi_margin_loss(score, target).item() == 1.375
+
+
+def test_hinges_are_scikit_learns():
+    every = torch.cat([CLASS, torch.arange(5)])  # scikit-learn reads the classes off the targets
+    scores = torch.cat([SCORES, SCORES[:5]])
+    ours = losses.multiclass_hinge(scores, every)
+    assert ours.item() == pytest.approx(hinge_loss(every.numpy(), scores.numpy()), rel=1e-12)
+    assert losses.hinge(SCORE, SIGN).item() == pytest.approx(hinge_loss(SIGN.numpy(), SCORE.numpy()), rel=1e-12)
 
 
 def test_multiclass_hinge_equals_the_definition_written_out():
