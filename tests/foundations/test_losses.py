@@ -141,6 +141,13 @@ def test_hand_written_gradients_pass_central_differences(loss):
     assert torch.autograd.gradcheck(lambda s: loss(s, SIGN), (score,))
 
 
+def with_nan(values, place):
+    """One nan among numbers: a check that looks at the first or at all of them misses it."""
+    spoiled = values.clone()
+    spoiled.view(-1)[place] = math.nan
+    return spoiled
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -149,7 +156,9 @@ def test_hand_written_gradients_pass_central_differences(loss):
         (lambda: losses.hinge(SCORE, (SIGN + 1) // 2), "found \\[0, 1\\]: pass coding='01'"),
         (lambda: losses.binary_nll(SCORE, SIGN, coding="01"), "targets are 0 or 1"),
         (lambda: losses.binary_nll(SCORE, SIGN, coding="±1"), "coding is"),
-        (lambda: losses.hinge(SCORE * math.nan, SIGN), "score holds nan, first at flat index 0"),
+        (lambda: losses.hinge(with_nan(SCORE, 7), SIGN), "score holds nan, first at flat index 7"),
+        (lambda: losses.squared_error(SCORE, with_nan(SCORE, 3)), "target holds nan, first at flat index 3"),
+        (lambda: losses.cross_entropy(with_nan(SCORES, 17), CLASS), "score holds nan, first in row 3"),
         (lambda: losses.hinge(SCORE, SIGN, reduction="median"), "found 'median'"),
         (lambda: losses.cross_entropy(SCORES, CLASS + 1), "classes 0 to 4, found"),
         (lambda: losses.cross_entropy(SCORES, CLASS.double()), "int64, found torch.float64"),
