@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import hinge_loss
 from torch import Generator
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -58,6 +59,14 @@ def test_multiclass_hinge_is_crammer_and_singers_and_not_torchs():
     score, target = torch.tensor([[0.0, 2.0, 1.5, -5.0]]), torch.tensor([0])
     assert losses.multiclass_hinge(score, target).item() == 3
     assert F.multi_margin_loss(score, target).item() == 1.375
+
+
+def test_hinges_are_scikit_learns():
+    every = torch.cat([CLASS, torch.arange(5)])  # scikit-learn reads the classes off the targets
+    scores = torch.cat([SCORES, SCORES[:5]])
+    ours = losses.multiclass_hinge(scores, every)
+    assert ours.item() == pytest.approx(hinge_loss(every.numpy(), scores.numpy()), rel=1e-12)
+    assert losses.hinge(SCORE, SIGN).item() == pytest.approx(hinge_loss(SIGN.numpy(), SCORE.numpy()), rel=1e-12)
 
 
 def test_multiclass_hinge_equals_the_definition_written_out():
@@ -132,6 +141,13 @@ def test_hand_written_gradients_pass_central_differences(loss):
     assert torch.autograd.gradcheck(lambda s: loss(s, SIGN), (score,))
 
 
+def with_nan(values, place):
+    """One nan among numbers: a check that looks at the first or at all of them misses it."""
+    spoiled = values.clone()
+    spoiled.view(-1)[place] = math.nan
+    return spoiled
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -140,7 +156,9 @@ def test_hand_written_gradients_pass_central_differences(loss):
         (lambda: losses.hinge(SCORE, (SIGN + 1) // 2), "found \\[0, 1\\]: pass coding='01'"),
         (lambda: losses.binary_nll(SCORE, SIGN, coding="01"), "targets are 0 or 1"),
         (lambda: losses.binary_nll(SCORE, SIGN, coding="±1"), "coding is"),
-        (lambda: losses.hinge(SCORE * math.nan, SIGN), "score holds nan, first at flat index 0"),
+        (lambda: losses.hinge(with_nan(SCORE, 7), SIGN), "score holds nan, first at flat index 7"),
+        (lambda: losses.squared_error(SCORE, with_nan(SCORE, 3)), "target holds nan, first at flat index 3"),
+        (lambda: losses.cross_entropy(with_nan(SCORES, 17), CLASS), "score holds nan, first in row 3"),
         (lambda: losses.hinge(SCORE, SIGN, reduction="median"), "found 'median'"),
         (lambda: losses.cross_entropy(SCORES, CLASS + 1), "classes 0 to 4, found"),
         (lambda: losses.cross_entropy(SCORES, CLASS.double()), "int64, found torch.float64"),
