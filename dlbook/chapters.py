@@ -1,7 +1,9 @@
 """Where the chapters are, in which order, and what they hold."""
 
 import difflib
+import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -93,3 +95,16 @@ def read(path: Path) -> "NotebookNode":
     except ImportError as error:
         raise MissingExtraError('reading chapters needs an extra: pip install "dlbook[notebook]"') from error
     return read_myst_markdown_notebook(path.read_text(encoding="utf8"), add_source_map=True, path=path)
+
+
+def answer_order(question: str, answers: Sequence[str]) -> list[int]:
+    """Return in which order the answers of a quiz are shown: one that gives nothing away and never changes.
+
+    Authors like to write the right answer first.
+
+    Examples
+    --------
+    >>> answer_order("Is 7 prime?", ["Yes.", "No.", "Who knows?"])
+    [1, 2, 0]
+    """
+    return sorted(range(len(answers)), key=lambda i: hashlib.sha256(f"{question}\n{answers[i]}".encode()).digest())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlbook.chapters import CHECKOUT, PACKAGE, chapters, pages, read
+from dlbook.chapters import CHECKOUT, PACKAGE, answer_order, chapters, pages, read
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -359,12 +359,12 @@ def _quiz(body: str, inline: Callable[[str], str]) -> str:
     questions: list[dict[str, Any]] = yaml.safe_load(body)
     for n, item in enumerate(questions, 1):
         out.append(f"**Question {n}.** {inline(str(item['question'])).strip()}\n")
-        out += [
-            f"{letter}. {inline(str(a['text'])).strip()}" for letter, a in zip("abcdef", item["answers"], strict=False)
-        ]
+        order = answer_order(str(item["question"]), [str(answer["text"]) for answer in item["answers"]])
+        shown = [(letter, item["answers"][i]) for letter, i in zip("ABCDEFGH", order, strict=False)]
+        out += [f"{letter}. {inline(str(answer['text'])).strip()}" for letter, answer in shown]
         answers = [
-            f"- {letter}: {'right' if a.get('right') else 'wrong'}. {inline(str(a['why'])).strip()}"
-            for letter, a in zip("abcdef", item["answers"], strict=False)
+            f"- {letter}: {'right' if answer.get('right') else 'wrong'}. {inline(str(answer['why'])).strip()}"
+            for letter, answer in shown
         ]
         out.append("\n<details><summary>Answers</summary>\n\n" + "\n".join(answers) + "\n\n</details>\n")
     return "\n".join(out)

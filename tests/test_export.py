@@ -84,10 +84,10 @@ def test_a_quiz_becomes_questions_with_folded_answers(tmp_path):
         "```{quiz}\n- question: 'What is $1+1$?'\n  answers:\n    - {text: '2', right: true, why: Count.}\n    - {text: '3', why: No.}\n```\n",
     )
     assert "**Question 1.** What is $1+1$?" in text
-    assert "a. 2" in text
+    assert "A. 3\nB. 2" in text  # the right answer was written first
     assert "<details><summary>Answers</summary>" in text
-    assert "- a: right. Count." in text
-    assert "- b: wrong. No." in text
+    assert "- B: right. Count." in text
+    assert "- A: wrong. No." in text
 
 
 def test_links_to_other_pages_lead_to_the_site(tmp_path):

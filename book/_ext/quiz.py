@@ -24,6 +24,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from dlbook.chapters import answer_order
+
 LETTERS = "ABCDEFGH"
 LOGGER = logging.getLogger(__name__)
 
@@ -187,7 +189,8 @@ class QuizDirective(SphinxDirective):
         for n, question in enumerate(questions, 1):
             item = quiz_question(ids=[f"quiz-{number}-{n}"])
             item += self.parse(question.text, question.line)
-            for letter, answer in zip(LETTERS, question.answers, strict=False):
+            order = answer_order(question.text, [answer.text for answer in question.answers])
+            for letter, answer in zip(LETTERS, (question.answers[i] for i in order), strict=False):
                 text = quiz_text()
                 text += self.parse_line(answer.text, answer.line)
                 item += quiz_answer("", text, *self.parse(answer.why, answer.line), right=answer.right, letter=letter)
