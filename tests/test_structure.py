@@ -70,7 +70,7 @@ def test_labels_carry_the_chapter(name):
     labels = re.findall(r"\b(?:ex|eq|fig|thm|def|lem)-[a-z][\w-]*", source)
     foreign = {label for label in labels if label.split("-", 1)[1].split("-")[0] not in chapters_words()}
     assert not foreign
-    keys = re.findall(r"\bglue\(\s*f?\"([\w-]+)", source)
+    keys = re.findall(r"\bglue\(\s*f?\"([^\"]+)\"", source)
     assert len(keys) == len(set(keys))
 
 
