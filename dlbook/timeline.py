@@ -98,7 +98,14 @@ EVENTS = (
 
 # The modules of EVENTS that exist. A list, not a look at the disk: the pages that draw the timeline are executed again
 # when this file changes, and would not notice a new file elsewhere. A test compares the list with the disk.
-WRITTEN = frozenset({"dlbook.convolution.lenet", "dlbook.perceptron.perceptron", "dlbook.perceptron.separability"})
+WRITTEN = frozenset(
+    {
+        "dlbook.convolution.lenet",
+        "dlbook.foundations.features",
+        "dlbook.perceptron.perceptron",
+        "dlbook.perceptron.separability",
+    }
+)
 
 
 def runs_here(event: Event) -> bool:

@@ -1,7 +1,7 @@
 """Histograms of oriented gradients: Dalal and Triggs (2005), CVPR, Section 6.
 
 The paper's words → ours: cell → ``cell`` (its side in pixels), block → ``block`` (its side in cells), L2-Hys → the
-norm of :func:`normalize_blocks`, 0-180 and 0-360 degrees → ``signed=False`` and ``signed=True``; v → a block, ε → ``EPS``.
+norm of :func:`normalize_blocks`, 0-180 and 0-360 degrees → ``signed=False`` and ``signed=True``, ε → ``EPS``.
 Axes: n images, c channels, h and w pixels, r and s cells down and across, o orientations.
 
 A gradient votes with its length for its direction; the votes are averaged over cells, so position within a cell is
@@ -30,7 +30,7 @@ class Gradient(NamedTuple):
 
 
 def gradient(images: ArrayLike) -> Gradient:
-    """Central differences (-1, 0, 1), unsmoothed; in color, those of the channel whose gradient is longest (Section 6.2).
+    """Central differences (-1, 0, 1), unsmoothed; in color, of the channel whose gradient is longest (Section 6.2).
 
     Parameters
     ----------
