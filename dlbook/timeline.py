@@ -102,6 +102,7 @@ WRITTEN = frozenset(
     {
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.lenet",
+        "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
     }
