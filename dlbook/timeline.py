@@ -100,6 +100,7 @@ EVENTS = (
 # when this file changes, and would not notice a new file elsewhere. A test compares the list with the disk.
 WRITTEN = frozenset(
     {
+        "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.lenet",
         "dlbook.foundations.features",

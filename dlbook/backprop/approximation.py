@@ -160,7 +160,7 @@ def relu_interpolant(function: Callable[[Floats], Floats], width: int, *, box: t
 def tent_network(depth: int) -> MLP:
     """Return ``depth`` hidden layers of two units whose function goes up and down 2^depth times on [0, 1]; float64.
 
-    Each layer computes the tent 2x for x ≤ 1/2, 2 - 2x above, of the one before; the construction is Telgarsky's (2016).
+    Each layer computes the tent 2x for x ≤ 1/2, 2 - 2x above, of the one before; after Telgarsky (2016).
 
     Examples
     --------
@@ -237,7 +237,7 @@ def _through(region: Region, weight: Floats, bias: Floats) -> list[Region]:
 
 
 def _cut(corners: Floats, line: Floats) -> list[tuple[Floats, bool]]:
-    """Cut a convex polygon by a line; return its parts that have an inside, and whether each is on the positive side."""
+    """Cut a convex polygon by a line; return the parts that have an inside, and whether each is on the plus side."""
     heights = corners @ line
     heights[np.abs(heights) <= _EPSILON * np.linalg.norm(line) * np.linalg.norm(corners, axis=1)] = 0.0
     if (heights <= 0).all():

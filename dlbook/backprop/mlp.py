@@ -110,7 +110,7 @@ class MLP(nn.Sequential):
 def xor_network(activation: Callable[[Tensor], Tensor] = torch.relu) -> MLP:
     """Return the lecture's network for the exclusive or, S1:165-168, in float64: two inputs, two hidden units, a score.
 
-    Its weights are right with :func:`torch.relu` and with a unit step, and wrong with a sigmoid or tanh.
+    Its weights are right with ``torch.relu`` and with a unit step, and wrong with a sigmoid or tanh.
 
     Examples
     --------
