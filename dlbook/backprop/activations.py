@@ -87,7 +87,7 @@ def maxout(u: Tensor, pieces: int) -> Tensor:
     """Return the largest of each group of ``pieces`` neighboring entries: (..., k · pieces) → (..., k).
 
     Goodfellow et al. (2013), eq. for h_i: the maximum of several affine functions, learned like any weights, so a
-    convex piecewise linear function of any shape.  Two pieces can be max(0, u) and |u|.
+    convex piecewise linear function of any shape.  Two pieces can be max(0, u), and the absolute value of u.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Ridge regression against scikit-learn, and polynomials against NumPy."""
+"""Polynomials against `numpy.polyfit`, ridge against scikit-learn's, one target and ten."""
 
 from collections.abc import Iterator
 
@@ -6,26 +6,33 @@ import numpy as np
 from bench import Case
 from sklearn.linear_model import Ridge
 
+from dlbook.data import mnist
 from dlbook.foundations.regression import fit_polynomial, ridge
 
 
 def cases() -> Iterator[Case]:
-    """Yield small and realistic sizes."""
+    """Yield a small and a realistic size of each."""
     rng = np.random.default_rng(0)
-    for n, d in ((100, 10), (2000, 300)):
-        x, y = rng.normal(size=(n, d)), rng.normal(size=n)
+    for n, degree in ((100, 5), (100_000, 9)):
+        x = rng.uniform(-1, 1, n)
+        y = np.sin(3 * x) + rng.normal(size=n)
+        yield Case(
+            "fit_polynomial",
+            f"{n:,} points, degree {degree}",
+            lambda x=x, y=y, k=degree: fit_polynomial(x, y, k),  # type: ignore[misc]
+            lambda x=x, y=y, k=degree: np.polyfit(x, y, k),  # type: ignore[misc]
+            "numpy.polyfit",
+        )
+    digits = mnist()
+    images = digits.x_train[:3000].flatten(1).double().numpy() / 256
+    for name, y in (
+        ("1 target", digits.y_train[:3000].double().numpy()),
+        ("10 targets", np.eye(10)[digits.y_train[:3000]]),
+    ):
         yield Case(
             "ridge",
-            f"{n:,} x {d}",
-            lambda x=x, y=y: ridge(x, y, 1.0),  # type: ignore[misc]
-            lambda x=x, y=y: Ridge(alpha=1.0, fit_intercept=False, solver="svd").fit(x, y),  # type: ignore[misc]
-            'sklearn.linear_model.Ridge(solver="svd")',
+            f"3,000 x 784, {name}",
+            lambda x=images, y=y: ridge(x, y, strength=1.0),  # type: ignore[misc]
+            lambda x=images, y=y: Ridge(alpha=1.0, fit_intercept=False, solver="svd").fit(x, y),  # type: ignore[misc]
+            "sklearn.linear_model.Ridge, solver svd",
         )
-    x, y = rng.normal(size=1000), rng.normal(size=1000)
-    yield Case(
-        "fit_polynomial",
-        "1,000 points, degree 5",
-        lambda: fit_polynomial(x, y, 5),
-        lambda: np.polyfit(x, y, 5),
-        "numpy.polyfit",
-    )
