@@ -623,7 +623,7 @@ def equivariance_error(
 
 
 def _pair(value: Pair, least: int, name: str) -> tuple[int, int]:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or not all(isinstance(n, int) and n >= least for n in pair):
         raise ValueError(f"{name} is one or two whole numbers, at least {least}, found {value!r}")
     return pair[0], pair[1]
