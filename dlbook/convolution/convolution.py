@@ -549,7 +549,7 @@ def as_matrix(f: Callable[[Tensor], Tensor], shape: tuple[int, ...], *, dtype: t
     Parameters
     ----------
     f : callable
-        Maps a batch (n, *shape) to a batch (n, ...), each example by itself, by a linear map and a bias.
+        Maps a batch of n inputs to n outputs, each by itself, by a linear map and a bias.
     shape : tuple of int
         Of one input, without the batch: (c, h, w).
     dtype : torch.dtype
