@@ -102,6 +102,7 @@ WRITTEN = frozenset(
     {
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
+        "dlbook.convolution.convolution",
         "dlbook.convolution.lenet",
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",

@@ -1,0 +1,81 @@
+"""Three forms of one convolution, the layer, pooling and the transposes, forward and backward, against `torch`."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from bench import Case
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dlbook.convolution.convolution import (
+    Conv2d,
+    conv2d,
+    conv2d_fft,
+    conv2d_unfold,
+    conv_transpose2d,
+    max_pool2d,
+    max_unpool2d,
+)
+
+
+def step(f: Callable[..., Tensor], *leaves: Tensor) -> None:
+    """Compute a result and all its gradients."""
+    f(*leaves).sum().backward()
+    for leaf in leaves:
+        leaf.grad = None
+
+
+def cases() -> Iterator[Case]:
+    """Yield a small and a large kernel in three forms, the layer, and what undoes it."""
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(16, 16, 32, 32, generator=draw).requires_grad_()
+    notes = {
+        "conv2d": "one product a place of the kernel, to be read; Conv2d is the layer for use",
+        "conv2d_unfold": "writes down each patch, which torch's kernels read in place",
+        "conv2d_fft": "spectra are complex and stored; what it costs does not depend on the kernel",
+    }
+    for side in (3, 15):
+        weight = torch.randn(32, 16, side, side, generator=draw).requires_grad_()
+        for form in (conv2d, conv2d_unfold, conv2d_fft):
+            yield Case(
+                f"convolution.{form.__name__}",
+                f"16 to 32 maps of 32 x 32, kernel {side} x {side}, batch 16, forward and backward",
+                lambda form=form, weight=weight, p=side // 2: step(lambda a, w: form(a, w, padding=p), x, weight),
+                lambda weight=weight, p=side // 2: step(lambda a, w: F.conv2d(a, w, padding=p), x, weight),
+                "torch.nn.functional.conv2d",
+                notes[form.__name__],
+            )
+    ours, theirs = (kind(16, 32, 3, padding=1, padding_mode="circular") for kind in (Conv2d, nn.Conv2d))
+    yield Case(
+        "convolution.Conv2d",
+        "16 to 32 maps of 32 x 32, kernel 3 x 3, circular, batch 16, forward and backward",
+        lambda: step(ours, x),
+        lambda: step(theirs, x),
+        "torch.nn.Conv2d",
+    )
+    stamp = torch.randn(16, 8, 3, 3, generator=draw).requires_grad_()
+    yield Case(
+        "convolution.conv_transpose2d",
+        "16 to 8 maps of 32 x 32, kernel 3 x 3, stride 2, batch 16, forward and backward",
+        lambda: step(lambda a, w: conv_transpose2d(a, w, stride=2), x, stamp),
+        lambda: step(lambda a, w: F.conv_transpose2d(a, w, stride=2), x, stamp),
+        "torch.nn.functional.conv_transpose2d",
+        "one product a place of the kernel, to be read",
+    )
+    values, indices = (part.detach() for part in max_pool2d(x, 2, return_indices=True))
+    yield Case(
+        "convolution.max_pool2d",
+        "16 maps of 32 x 32, windows 2 x 2, batch 16, with indices, forward",
+        lambda: max_pool2d(x.detach(), 2, return_indices=True),
+        lambda: F.max_pool2d(x.detach(), 2, return_indices=True),
+        "torch.nn.functional.max_pool2d",
+        "windows are written down before they are compared",
+    )
+    yield Case(
+        "convolution.max_unpool2d",
+        "16 maps of 16 x 16, windows 2 x 2, batch 16, forward",
+        lambda: max_unpool2d(values, indices, 2),
+        lambda: F.max_unpool2d(values, indices, 2),
+        "torch.nn.functional.max_unpool2d",
+        "checks that every index fits, and scatters",
+    )
