@@ -80,7 +80,7 @@ class Tensor:
     def __init__(self, data: ArrayLike, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             raise ValueError("found a Tensor where data was expected: detach() makes a new leaf of it")
-        array = _as_array(data)
+        array = data if type(data) is np.ndarray else _as_array(data)
         if array.dtype.kind not in "biuf":
             raise ValueError(f"data is an array of real numbers, found dtype {array.dtype}")
         if requires_grad and array.dtype.kind != "f":
@@ -823,7 +823,9 @@ def lay_out(shape: tuple[int, ...], places: list[Any], *parts: Array) -> Array:
 
 def _as_array(value: Any, dtype: Any = None) -> Array:
     """Make an array; one of another kind that speaks NumPy's protocol, as a trace's, is kept as it is."""
-    if isinstance(value, np.ndarray) or not hasattr(type(value), "__array_function__"):
+    if type(value) is np.ndarray and dtype is None:
+        return cast(Array, value)
+    if isinstance(value, np.ndarray | np.generic) or not hasattr(type(value), "__array_function__"):
         return np.asarray(value, dtype)
     return cast(Array, value if dtype is None else value.astype(dtype))
 
