@@ -429,6 +429,30 @@ def test_identities_by_hand():
         assert len(drop_identities(graph)) == len(graph) == 1
 
 
+def test_what_lies_otherwise_in_memory_is_no_identity():
+    # a row that was repeated without copying, and the copy: sums over it may be taken in another order
+    graph = remove_dead(trace(lambda x: np.broadcast_to(x.data, (4, 3)) * 1.0, Tensor(draw(3))))
+    assert len(drop_identities(graph)) == len(graph) == 2
+
+
+def test_optimize_repeats_and_plans():
+    # 1 / ones is an identity once the ones are constant, and then (2 * 3) * 1 is constant, too
+    def late(x):
+        ones = np.ones_like(x.data)
+        return x * (ones * 6.0 / ones) + x.exp().tanh().exp()
+
+    graph = optimize(trace(late, Tensor(draw(3))))
+    assert graph.operations == {"multiply": 1, "exp": 2, "tanh": 1, "add": 1}
+    assert graph.plan.sizes == (24, 24)
+
+
+def test_a_product_is_never_written_into_its_factors():
+    graph = optimize(trace(lambda x: ((x * 2) @ (x * 3)) * 4, Tensor(draw(3, 3))))
+    place = {node.op: graph.plan.buffer[k] for k, node in enumerate(graph.nodes) if k in graph.plan.buffer}
+    factors = [graph.plan.buffer[k] for k, node in enumerate(graph.nodes) if node.op == "multiply" and k < 6][:2]
+    assert place["matmul"] not in factors
+
+
 def test_a_graph_that_does_nothing_returns_a_copy():
     graph = optimize(trace(lambda x: x * 1.0, Tensor(draw(3))))
     x = draw(3, seed=1)
