@@ -123,7 +123,7 @@ STEPS = [
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 1000)] * 3), min_size=3, max_size=20), st.integers(0, 10**6))
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(deadline=None, max_examples=15, derandomize=True)
 def test_random_expressions_agree_with_the_engine_and_with_torch(plan, seed):
     def run(a, b):
         nodes = [a, b]
@@ -574,7 +574,7 @@ def test_other_matrices_shapes_and_numbers_are_not_batched():
 
 
 def test_long_graphs_need_no_recursion():
-    graph = optimize(trace(lambda x: chain(x, 3000), Tensor(0.5)))
-    assert len(graph) == 3000
-    assert len(batch_operations(graph)) == 3000
+    graph = optimize(trace(lambda x: chain(x, 1500), Tensor(0.5)))
+    assert len(graph) == 1500
+    assert len(batch_operations(graph)) == 1500
     assert module.trace is trace
