@@ -14,7 +14,7 @@ The conventions of names and of broadcasting are those of torch and NumPy.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import reduce
+from functools import reduce, wraps
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -80,7 +80,7 @@ class Tensor:
     def __init__(self, data: ArrayLike, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor):
             raise ValueError("found a Tensor where data was expected: detach() makes a new leaf of it")
-        array = np.asarray(data)
+        array = data if type(data) is np.ndarray else _as_array(data)
         if array.dtype.kind not in "biuf":
             raise ValueError(f"data is an array of real numbers, found dtype {array.dtype}")
         if requires_grad and array.dtype.kind != "f":
@@ -258,15 +258,7 @@ class Tensor:
         parts = index if isinstance(index, tuple) else (index,)
         once = all(isinstance(part, int | slice | None | type(...)) for part in parts)  # no entry can be taken twice
 
-        def scatter(g: Array) -> Array:
-            full = np.zeros(self.shape, g.dtype)
-            if once:
-                full[index] = g
-            else:
-                np.add.at(full, index, g)
-            return full
-
-        return _linear("index", self, lambda t: t[index], scatter)
+        return _linear("index", self, lambda t: t[index], lambda g: scatter(g, self.shape, once, *parts))
 
     def __iter__(self) -> Iterator["Tensor"]:
         return (self[row] for row in range(len(self)))
@@ -332,7 +324,7 @@ class Tensor:
             raise ValueError("nothing that this tensor was computed from requires a gradient")
         if gradient is None and self.size != 1:
             raise ValueError(f"only a single entry needs no weights, found shape {self.shape}: pass gradient, or sum()")
-        seed = np.ones_like(self.data) if gradient is None else np.asarray(gradient, self.dtype)
+        seed = np.ones_like(self.data) if gradient is None else _as_array(gradient, self.dtype)
         if seed.shape != self.shape:
             raise ValueError(f"gradient has the shape of the tensor, {self.shape}, found {seed.shape}")
         order = topological_order(self)
@@ -342,7 +334,7 @@ class Tensor:
         for node in reversed(order):
             g = gradients.pop(id(node))
             if node.edges == ():
-                node.grad = np.array(g, node.dtype) if node.grad is None else np.asarray(node.grad + g)
+                node.grad = _as_array(g).astype(node.dtype) if node.grad is None else _as_array(node.grad + g)
                 continue
             for parent, _, pull in node.edges or ():
                 part, key = pull(g), id(parent)
@@ -430,7 +422,7 @@ def record(op: str, value: ArrayLike, *edges: Edge) -> Tensor:
     for parent, push, _ in edges:
         if parent.tangent is not None:
             part = push(parent.tangent)
-            out.tangent = np.broadcast_to(part, out.shape) if out.tangent is None else np.asarray(out.tangent + part)
+            out.tangent = np.broadcast_to(part, out.shape) if out.tangent is None else _as_array(out.tangent + part)
     return out
 
 
@@ -447,7 +439,7 @@ def maximum(a: Tensor, b: Tensor | ArrayLike) -> Tensor:
 
 def where(condition: ArrayLike, a: Tensor | ArrayLike, b: Tensor | ArrayLike) -> Tensor:
     """Return the entries of ``a`` where ``condition`` holds, and those of ``b`` elsewhere, with broadcasting."""
-    chosen = np.asarray(condition)
+    chosen = _as_array(condition)
     if chosen.dtype != bool:
         raise ValueError(f"condition is a boolean array, found {chosen.dtype}")
     like = a if isinstance(a, Tensor) else _tensor(b)
@@ -525,10 +517,7 @@ def unfold(x: Tensor, size: int | tuple[int, int], *, stride: int = 1, padding: 
 
     def pull(g: Array) -> Array:
         windows = g.reshape(n, c, height, width, down, across)
-        frame = np.zeros((n, c, tall, wide), g.dtype)
-        for i in range(height):
-            for j in range(width):  # each pixel adds up what all patches that hold it send back
-                frame[:, :, i : i + stride * down : stride, j : j + stride * across : stride] += windows[:, :, i, j]
+        frame = add_patches(windows, (n, c, tall, wide), stride)
         return frame[:, :, padding : padding + h, padding : padding + w]
 
     return _linear("unfold", x, push, pull)
@@ -593,10 +582,7 @@ def max_pool2d(x: Tensor, size: int) -> Tensor:
         return cast(Array, sum(t[place] * share for place, share in zip(places, shares(), strict=True)))
 
     def pull(g: Array) -> Array:
-        full = np.zeros(x.shape, g.dtype)
-        for place, share in zip(places, shares(), strict=True):
-            full[place] = g * share
-        return full
+        return lay_out(x.shape, places, *(g * share for share in shares()))
 
     return record("max_pool2d", top, Edge(x, push, pull))
 
@@ -614,7 +600,7 @@ def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
     >>> round(cross_entropy(Tensor([[0.0, 0.0]]), [1]).item(), 6)  # log 2
     0.693147
     """
-    names = np.asarray(labels)
+    names = _as_array(labels)
     if logits.ndim != 2 or not len(logits) or names.shape != logits.shape[:1] or names.dtype.kind not in "iu":
         raise ValueError(
             f"logits are (n, k) with n >= 1 and labels integers (n,), found {logits.shape} and {names.dtype} "
@@ -659,7 +645,7 @@ def jvp(
     (array(9.), array(6.))
     """
     leaves = [Tensor(value) for value in inputs]
-    directions = [np.asarray(tangent) for tangent in tangents]
+    directions = [_as_array(tangent) for tangent in tangents]
     if [leaf.shape for leaf in leaves] != [direction.shape for direction in directions]:
         raise ValueError(
             f"each input has a tangent of its shape, found inputs {[leaf.shape for leaf in leaves]} and tangents "
@@ -774,9 +760,7 @@ def _placed(part: Tensor, place: tuple[slice, ...], shape: tuple[int, ...]) -> E
     """Return the edge of one part of a larger array."""
 
     def push(t: Array) -> Array:
-        full = np.zeros(shape, t.dtype)
-        full[place] = t
-        return full
+        return scatter(t, shape, True, *place)
 
     return Edge(part, push, lambda g: g[place])
 
@@ -790,6 +774,62 @@ def _sum_to(g: Array, shape: tuple[int, ...]) -> Array:
     return g.sum(tuple(range(new)) + stretched, keepdims=True).reshape(shape)
 
 
+# The three functions that write into an array, each of them one operation for whoever watches
+
+
+def _whole(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Offer the function to arrays of other kinds, by NumPy's protocol: they need not look inside."""
+
+    @wraps(function)
+    def offered(*arguments: Any) -> Array:
+        for argument in arguments:
+            if not isinstance(argument, np.ndarray) and hasattr(type(argument), "__array_function__"):
+                return cast(Array, argument.__array_function__(offered, (type(argument),), arguments, {}))
+        return function(*arguments)
+
+    return offered
+
+
+@_whole
+def scatter(g: Array, shape: tuple[int, ...], once: bool, *index: Any) -> Array:
+    """Lay entries where an index took them from; add them up, unless no entry was taken more than once."""
+    full = np.zeros(shape, g.dtype)
+    if once:
+        full[index] = g
+    else:
+        np.add.at(full, index, g)
+    return full
+
+
+@_whole
+def add_patches(windows: Array, shape: tuple[int, ...], stride: int) -> Array:
+    """Lay patches (n, c, height, width, down, across) where they overlap, and add them up."""
+    height, width, down, across = windows.shape[2:]
+    frame = np.zeros(shape, windows.dtype)
+    for i in range(height):
+        for j in range(width):  # each pixel adds up what all patches that hold it send back
+            frame[:, :, i : i + stride * down : stride, j : j + stride * across : stride] += windows[:, :, i, j]
+    return frame
+
+
+@_whole
+def lay_out(shape: tuple[int, ...], places: list[Any], *parts: Array) -> Array:
+    """Lay each part in its place; the rest is zero."""
+    full = np.zeros(shape, parts[0].dtype)
+    for place, part in zip(places, parts, strict=True):
+        full[place] = part
+    return full
+
+
+def _as_array(value: Any, dtype: Any = None) -> Array:
+    """Make an array; one of another kind that speaks NumPy's protocol, as a trace's, is kept as it is."""
+    if type(value) is np.ndarray and dtype is None:
+        return cast(Array, value)
+    if isinstance(value, np.ndarray | np.generic) or not hasattr(type(value), "__array_function__"):
+        return np.asarray(value, dtype)
+    return cast(Array, value if dtype is None else value.astype(dtype))
+
+
 def _tensor(value: Tensor | ArrayLike) -> Tensor:
     return value if isinstance(value, Tensor) else Tensor(value)
 
@@ -799,7 +839,7 @@ def _constant(value: "Tensor | ArrayLike", like: Tensor) -> Tensor:
     if isinstance(value, Tensor):
         return value
     dtype = like.dtype if isinstance(value, int | float) and like.dtype.kind == "f" else None
-    return Tensor(np.asarray(value, dtype))
+    return Tensor(_as_array(value, dtype))
 
 
 def _array(part: _T) -> _T | Array:

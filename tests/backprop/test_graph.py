@@ -1,0 +1,580 @@
+"""Oracles: the eager engine bit for bit, torch in float64, counts by hand, and closed forms for bytes on a chain."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from dlbook.backprop import graph as module
+from dlbook.backprop.autograd import (
+    Tensor,
+    concatenate,
+    conv2d,
+    cross_entropy,
+    jvp,
+    max_pool2d,
+    maximum,
+    stack,
+    where,
+)
+from dlbook.backprop.graph import (
+    batch_operations,
+    drop_identities,
+    fold_constants,
+    freeze,
+    merge_common,
+    optimize,
+    remove_dead,
+    reuse_buffers,
+    trace,
+    with_gradients,
+)
+
+PASSES = [remove_dead, fold_constants, merge_common, drop_identities, reuse_buffers, optimize, batch_operations]
+
+
+def draw(*shape, seed=0, low=-2.0, high=2.0):
+    return np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def leaf(array):
+    return Tensor(array, requires_grad=True)
+
+
+def plain(values):
+    return [value.data if isinstance(value, Tensor) else np.asarray(value) for value in values]
+
+
+def same(found, expected):
+    """Bit for bit, NaN and the sign of zero included."""
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        assert np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+
+
+# The same numbers as the eager engine, for every operation that it has
+
+
+PICK = np.array([2, 0, 2, 2])
+OPERATIONS = {
+    "arithmetic": (lambda a, b: (a + b) * (a - b) / (b * b + 1.5) - 2 / (3 + a * a), (3, 5), (5,)),
+    "broadcast": (lambda a, b: a + 2 * b, (3, 1, 5), (7, 1)),
+    "powers": (lambda a: (a + 3) ** 2.5 + a**2 - a**0 + a**3 + (a * a + 1) ** -1 + (a * a) ** 0.5, (3, 5)),
+    "functions": (lambda a: (-a).exp() + (a + 3).log() * (a + 3).sqrt() + a.tanh() / (a.sigmoid() + 1), (3, 5)),
+    "kinks": (lambda a, b: maximum(a.relu(), b) + a.abs(), (3, 5), (5,)),
+    "where": (lambda a, b: where(a.data > b.data, a * b, 0.0), (3, 5), (3, 5)),
+    "sums": (lambda a: a.sum() * a.sum(0) + a.mean(1, keepdims=True).sum(0), (3, 5)),
+    "max": (lambda a: a.max() + a.max(1).sum() + a.max((0, 2), keepdims=True), (2, 3, 5)),
+    "logsumexp": (lambda a: (a - a.logsumexp(1, keepdims=True)).exp(), (3, 5)),
+    "reshape": (lambda a: a.reshape(5, 3).T.transpose(1, 0).reshape(-1) * 2, (3, 5)),
+    "slices": (lambda a: a[1:, ::2] * a[0, 1] + a[..., None].sum(), (3, 5)),
+    "rows": (lambda a: a[PICK] * a[[0, 0, 1, 2]], (3, 5)),
+    "products": (lambda a, b: (a @ b) @ (b.T @ a.T), (3, 5), (5, 7)),
+    "vectors": (lambda a, b: (a @ b) @ a @ b, (3, 5), (5,)),
+    "stacks of matrices": (lambda a, b: a @ b, (2, 3, 5), (5, 7)),
+    "joining": (lambda a, b: concatenate([a, b, a]) @ stack([a[0], b[1]], axis=1), (3, 5), (2, 5)),
+    "convolution": (lambda a, b: conv2d(a, b, stride=2, padding=1), (2, 3, 7, 7), (5, 3, 3, 3)),
+    "pooling": (lambda a: max_pool2d(a * a, 2), (2, 3, 5, 7)),
+    "iteration": (lambda a: sum((row * row for row in a), start=a[0]), (3, 5)),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_an_operation_and_its_gradient_equal_the_eager_ones_bit_for_bit(name, dtype):
+    function, *shapes = OPERATIONS[name]
+    both = with_gradients(lambda *arguments: (function(*arguments) * 0.7).sum())
+    first = [leaf(draw(*shape, seed=k).astype(dtype)) for k, shape in enumerate(shapes)]
+    graph = trace(both, *first)
+    graphs = [graph, *(change(graph) for change in PASSES)]
+    for seed in (5, 6):
+        other = [leaf(draw(*shape, seed=seed + 10 * k).astype(dtype)) for k, shape in enumerate(shapes)]
+        expected = plain(both(*other))
+        for each in graphs[:-1]:
+            same(each(*other), expected)
+        same([graph.values(*other)[k] for k in graph.outputs], expected)
+        for a, b in zip(graphs[-1](*other), expected, strict=True):  # products of stacked vectors round differently
+            np.testing.assert_allclose(a, b, rtol=1e-10 if dtype == np.float64 else 1e-3, atol=1e-5)
+
+
+STEPS = [
+    lambda a, b: a + b,
+    lambda a, b: a - 0.5 * b,
+    lambda a, b: a * b,
+    lambda a, b: a / (b * b + 1),
+    lambda a, b: a.tanh(),
+    lambda a, b: a.sigmoid() * b,
+    lambda a, b: (0.1 * a).exp(),
+    lambda a, b: (a * a + 1).log(),
+    lambda a, b: a @ b.T @ b,
+    lambda a, b: a - a.sum(0),
+    lambda a, b: a.mean() + b,
+    lambda a, b: a[[0, 0, 2]] * b[1],
+    lambda a, b: a.reshape(-1).reshape(3, 2) + b,
+    lambda a, b: a**2,
+    lambda a, b: a.T.reshape(3, 2) * 1.0,
+]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 1000)] * 3), min_size=3, max_size=20), st.integers(0, 10**6))
+@settings(deadline=None, max_examples=15, derandomize=True)
+def test_random_expressions_agree_with_the_engine_and_with_torch(plan, seed):
+    def run(a, b):
+        nodes = [a, b]
+        for step, first, second in plan:
+            nodes.append(STEPS[step % len(STEPS)](nodes[first % len(nodes)], nodes[second % len(nodes)]))
+            nodes[-1] = nodes[-1] / (1 + (nodes[-1] * nodes[-1]).mean())
+        return (sum(nodes[2:], nodes[0]) + 0 * b).sum()
+
+    both = with_gradients(run)
+    graph = trace(both, leaf(draw(3, 2, seed=1)), leaf(draw(3, 2, seed=2)))
+    arrays = draw(3, 2, seed=seed), draw(3, 2, seed=seed + 1)
+    expected = plain(both(*map(leaf, arrays)))
+    for each in (graph, *(change(graph) for change in PASSES)):
+        same(each(*arrays), expected)
+        same(each(*arrays), expected)  # buffers are dirty now
+    there = [torch.tensor(array, requires_grad=True) for array in arrays]
+    run(*there).backward()
+    for found, other in zip(graph(*arrays)[1:], there, strict=True):
+        np.testing.assert_allclose(found, other.grad.numpy(), rtol=1e-8, atol=1e-10)
+
+
+def network(x, labels, first, bias, second, offset):
+    return cross_entropy((x @ first + bias).tanh() @ second + offset, labels)
+
+
+def new_parameters(seed=0, dtype=np.float32):
+    shapes = (11, 7), (7,), (7, 3), (3,)
+    return [leaf(draw(*shape, seed=seed + k).astype(dtype)) for k, shape in enumerate(shapes)]
+
+
+def test_training_by_a_graph_ends_with_the_weights_of_eager_training_bit_for_bit():
+    step = with_gradients(network)
+    x, labels = draw(64, 11, seed=3).astype(np.float32), np.random.default_rng(4).integers(0, 3, 64)
+    eager, static = new_parameters(), new_parameters()
+    graph = optimize(trace(step, x[:16], labels[:16], *static))
+    for k in range(40):
+        rows = slice(16 * (k % 4), 16 * (k % 4) + 16)
+        loss, *gradients = step(x[rows], labels[rows], *eager)
+        found, *others = graph(x[rows], labels[rows], *static)
+        assert found == loss.data
+        for p, q, g, h in zip(eager, static, gradients, others, strict=True):
+            p.data = p.data - np.float32(0.1) * g
+            q.data = q.data - np.float32(0.1) * h
+    same(plain(static), plain(eager))
+
+
+def test_gradients_of_a_network_are_those_of_torch():
+    x, labels = draw(5, 11, seed=3), np.array([0, 2, 1, 1, 0])
+    parameters = new_parameters(dtype=np.float64)
+    graph = optimize(trace(with_gradients(network), x, labels, *parameters))
+    there = [torch.tensor(p.data, requires_grad=True) for p in parameters]
+    expected = F.cross_entropy(
+        (torch.tensor(x) @ there[0] + there[1]).tanh() @ there[2] + there[3], torch.tensor(labels)
+    )
+    expected.backward()
+    loss, *gradients = graph(x, labels, *parameters)
+    np.testing.assert_allclose(loss, expected.detach().numpy(), rtol=1e-12)
+    for found, other in zip(gradients, there, strict=True):
+        np.testing.assert_allclose(found, other.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+def test_forward_mode_can_be_traced():
+    def along(x, t):
+        return jvp(lambda x: (x.tanh() * x).sum(), [x], [t])
+
+    x, t = draw(5), draw(5, seed=1)
+    graph = optimize(trace(along, x, t))
+    same(graph(2 * x, t), plain(along(2 * x, t)))
+
+
+# What a trace records
+
+
+def test_node_counts_worked_by_hand():
+    # a + b; * c, which also computes no slope array; tanh, whose slope is v * v and 1 - v * v: five operations
+    graph = trace(lambda a, b, c: ((a + b) * c).tanh(), *map(Tensor, (1.0, 2.0, 3.0)))
+    assert graph.operations == {"add": 1, "multiply": 2, "tanh": 1, "subtract": 1}
+    assert len(graph) == 5
+    assert len(graph.nodes) == 8  # and three inputs
+    assert graph.inputs == (0, 1, 2)
+    assert [graph.nodes[k].op for k in graph.outputs] == ["tanh"]
+    lean = remove_dead(graph)
+    assert [node.op for node in lean.nodes] == ["input"] * 3 + ["add", "multiply", "tanh"]
+    assert lean.depths == [0, 0, 0, 1, 2, 3]
+    assert [node.label for node in lean.nodes[3:]] == ["+", "×", "tanh"]
+    assert repr(lean) == "Graph(3 inputs, 3 operations, 1 output: add 1, multiply 1, tanh 1)"
+    assert [float(value) for value in lean.values(0.5, 0.5, 2.0)[:5]] == [0.5, 0.5, 2.0, 1.0, 2.0]
+
+
+def test_dot_names_every_node_and_edge():
+    text = remove_dead(trace(lambda a, b: (a @ b).tanh(), Tensor(draw(2, 3)), Tensor(draw(3)))).to_dot()
+    assert '2 [label="@ (2,)" shape=ellipse];' in text
+    assert text.count("->") == 3
+    assert text.count("peripheries=2") == 1
+
+
+def test_several_outputs_and_results_that_are_inputs_or_constants():
+    frozen = np.array([5.0, 7.0])
+    graph = trace(lambda x: (x, x * 2, Tensor(frozen), x * 2, [1.0]), Tensor([1.0, 2.0]))
+    given = np.array([3.0, 4.0])
+    for each in (graph, optimize(graph)):
+        results = each(given)
+        assert [r.tolist() for r in results] == [[3, 4], [6, 8], [5, 7], [6, 8], [1]]
+        for k, r in enumerate(results):  # nothing is shared, and everything can be written into
+            r += 1
+            assert not any(np.may_share_memory(r, other) for other in (given, *results[:k]))
+        assert each(given)[2].tolist() == [5, 7]
+    assert given.tolist() == [3, 4]
+
+
+def test_a_view_of_an_input_is_returned_as_a_copy():
+    graph = optimize(trace(lambda x: x.T, Tensor(draw(2, 3))))
+    given = draw(2, 3, seed=1)
+    graph(given)[:] = 0
+    assert given.any()
+
+
+def test_constants_are_those_of_the_trace():
+    weight = np.array([2.0, 3.0])
+    graph = trace(lambda x: x * Tensor(weight), Tensor([1.0, 1.0]))
+    weight[:] = 100
+    assert graph([1.0, 1.0]).tolist() == [2, 3]
+
+
+def test_random_numbers_are_frozen():
+    rng = np.random.default_rng(0)
+    graph = trace(lambda x: x * (rng.random(5) < 0.5), Tensor(np.ones(5)))
+    same([graph(np.ones(5))], [graph(np.ones(5))])
+
+
+def halvings(x):
+    while (x.data > 1).any():
+        x = x * 0.5
+    return x
+
+
+def test_a_guard_notices_that_the_loop_would_go_on():
+    graph = optimize(trace(halvings, Tensor([5.0])))
+    assert graph([7.0]).tolist() == [0.875]  # three rounds, as for 5
+    with pytest.raises(ValueError, match="the trace read False where this input gives True"):
+        graph([9.0])
+    with pytest.raises(ValueError, match="the trace read True where this input gives False"):
+        graph([3.0])
+    assert graph([7.0]).tolist() == [0.875]  # an error leaves no trace in the buffers
+
+
+def test_without_guards_the_loop_is_frozen():
+    graph = trace(halvings, Tensor([5.0]), guards=False)
+    assert graph([16.0]).tolist() == [2.0]  # eager: 1
+    assert not any(node.op == "guard" for node in graph.nodes)
+
+
+def test_integers_and_lengths():
+    def powers(x, n):
+        for _ in range(int(n[0])):
+            x = x * 2
+        return x[n[0]]
+
+    graph = optimize(trace(powers, Tensor([1.0, 2.0, 3.0]), np.array([2])))
+    assert graph([1.0, 1.0, 5.0], [2]) == 20
+    with pytest.raises(ValueError, match="read 2 where this input gives 1"):
+        graph([1.0, 1.0, 5.0], [1])
+
+
+def test_the_checks_of_the_engine_become_guards():
+    graph = optimize(trace(network, draw(3, 11), np.array([0, 1, 2]), *new_parameters(dtype=np.float64)))
+    with pytest.raises(ValueError, match="would go another way"):
+        graph(draw(3, 11), np.array([0, 1, 3]), *new_parameters(dtype=np.float64))
+
+
+def test_numbers_that_are_read_off_are_refused():
+    for read in (lambda x: x * x.item(), lambda x: x * float(x.data), lambda x: x * np.asarray(x.data)):
+        with pytest.raises(ValueError, match="frozen|this number only"):
+            trace(read, Tensor(2.0))
+    frozen = trace(lambda x: x * x.item(), Tensor(2.0), guards=False)
+    assert frozen(10.0) == 20  # and not 100
+
+
+def test_writing_is_refused():
+    def inplace(x):
+        x.data += 1
+        return x
+
+    def entry(x):
+        x.data[0] = 1
+        return x
+
+    def at(x):
+        np.add.at(np.zeros(3), [0], x.data[:1])
+        return x
+
+    for function in (inplace, entry, at):
+        with pytest.raises(ValueError, match="written into"):
+            trace(function, Tensor(draw(3)))
+
+
+def test_truth_of_several_entries_is_refused():
+    with pytest.raises(ValueError, match="single entry"):
+        trace(lambda x: x if x.data > 0 else -x, Tensor(draw(3)))
+
+
+def test_arrays_do_not_outlive_their_trace():
+    kept = []
+    trace(lambda x: kept.append(x) or x, Tensor(1.0))
+    with pytest.raises(ValueError, match="has ended"):
+        kept[0] + 1
+    with pytest.raises(ValueError, match="has ended"):
+        trace(lambda x: x + kept[0], Tensor(1.0))
+
+
+def test_other_shapes_dtypes_and_numbers_of_inputs_are_refused():
+    graph = trace(lambda a, b: a @ b, Tensor(draw(3, 5)), Tensor(draw(5)))
+    with pytest.raises(ValueError, match=r"input 0 was float64 \(3, 5\) when it was traced, found float64 \(4, 5\)"):
+        graph(draw(4, 5), draw(5))
+    with pytest.raises(ValueError, match="found float32"):
+        graph(draw(3, 5).astype(np.float32), draw(5))
+    with pytest.raises(ValueError, match="2 inputs, found 1"):
+        graph(draw(3, 5))
+
+
+def test_gradients_need_an_argument_that_asks():
+    with pytest.raises(ValueError, match="no argument"):
+        with_gradients(lambda x: x.sum())(Tensor(1.0))
+    loss, unused = with_gradients(lambda x, y: x.sum())(leaf([1.0]), leaf([2.0]))[::2]
+    assert loss.item() == 1
+    assert unused.tolist() == [0]
+
+
+# Passes, by hand
+
+
+def test_dead_code_keeps_what_a_guard_needs():
+    graph = trace(lambda x: x * 2 if (x.data.exp() if False else np.exp(x.data)) > 1 else x, Tensor(1.0))
+    lean = remove_dead(graph)
+    assert lean.operations == {"exp": 1, "greater": 1, "guard": 1, "multiply": 1}
+    with pytest.raises(ValueError, match="another way"):
+        lean(-1.0)
+
+
+def test_folding_keeps_what_depends_on_an_input():
+    def scaled(x, weight):
+        return x @ (weight / (weight * weight).sum().sqrt())
+
+    graph = remove_dead(trace(scaled, Tensor(draw(2, 3)), Tensor(draw(3, 5))))
+    assert len(fold_constants(graph)) == len(graph)
+    weight = draw(3, 5, seed=1)
+    fixed = fold_constants(freeze(graph, {1: weight}))
+    assert fixed.operations == {"matmul": 1}
+    assert len(fixed.inputs) == 1
+    x = draw(2, 3, seed=2)
+    same([fixed(x)], [graph(x, weight)])
+
+
+def test_freezing_names_what_is_wrong():
+    graph = trace(lambda x: x, Tensor(draw(3)))
+    with pytest.raises(ValueError, match="found place 1"):
+        freeze(graph, {1: draw(3)})
+    with pytest.raises(ValueError, match="is float64"):
+        freeze(graph, {0: draw(4)})
+
+
+def test_common_subexpressions_by_hand():
+    # (a + b) is written three times; b + a is another operation to a pass that knows no algebra
+    graph = remove_dead(trace(lambda a, b: (a + b) * (a + b) - (a + b) / (b + a), *map(Tensor, (2.0, 3.0))))
+    assert graph.operations == {"add": 4, "multiply": 1, "divide": 1, "subtract": 1}
+    assert merge_common(graph).operations == {"add": 2, "multiply": 1, "divide": 1, "subtract": 1}
+    assert merge_common(graph)(2.0, 3.0) == 24
+
+
+def test_what_differs_in_an_option_is_not_merged():
+    graph = remove_dead(trace(lambda a: (a.sum(0) + a.sum(1)) + (a * 1 - a * True) + (a * 0.0 - a * -0.0),
+                              Tensor(draw(3, 3))))  # fmt: skip
+    assert merge_common(graph).operations["sum"] == 2
+    assert merge_common(graph).operations["multiply"] == 3  # True is 1 to the engine, and 0 is not -0
+    x = -draw(3, 3, seed=1)
+    same([merge_common(graph)(x)], [graph(x)])
+
+
+def test_equal_constants_are_merged():
+    graph = trace(lambda x: x * np.array([2.0]) + x * np.array([2.0]), Tensor([1.0]))
+    assert sum(node.op == "constant" for node in graph.nodes) == 2
+    assert merge_common(graph).operations == {"multiply": 1, "add": 1}
+
+
+def test_identities_by_hand():
+    def idle(x):
+        return (x * 1.0 / 1.0).reshape(3, 5).data.astype(np.float64)
+
+    graph = remove_dead(trace(idle, Tensor(draw(3, 5))))
+    assert len(graph) == 4
+    assert len(drop_identities(graph)) == 0
+    # None of these is one: other dtype, other shape, other layout, division of 1, a sign
+    for function in (
+        lambda x: x.data.astype(np.float32),
+        lambda x: x.reshape(15),
+        lambda x: x.T,
+        lambda x: 1.0 / x,
+        lambda x: x * -1.0,
+        lambda x: x + 0.0,
+        lambda x: x * np.ones((2, 3, 5)),
+    ):
+        graph = remove_dead(trace(function, Tensor(draw(3, 5))))
+        assert len(drop_identities(graph)) == len(graph) == 1
+
+
+def test_what_lies_otherwise_in_memory_is_no_identity():
+    # a row that was repeated without copying, and the copy: sums over it may be taken in another order
+    graph = remove_dead(trace(lambda x: np.broadcast_to(x.data, (4, 3)) * 1.0, Tensor(draw(3))))
+    assert len(drop_identities(graph)) == len(graph) == 2
+
+
+def test_optimize_repeats_and_plans():
+    # 1 / ones is an identity once the ones are constant, and then (2 * 3) * 1 is constant, too
+    def late(x):
+        ones = np.ones_like(x.data)
+        return x * (ones * 6.0 / ones) + x.exp().tanh().exp()
+
+    graph = optimize(trace(late, Tensor(draw(3))))
+    assert graph.operations == {"multiply": 1, "exp": 2, "tanh": 1, "add": 1}
+    assert graph.plan.sizes == (24, 24)
+
+
+def test_a_product_is_never_written_into_its_factors():
+    graph = optimize(trace(lambda x: ((x * 2) @ (x * 3)) * 4, Tensor(draw(3, 3))))
+    place = {node.op: graph.plan.buffer[k] for k, node in enumerate(graph.nodes) if k in graph.plan.buffer}
+    factors = [graph.plan.buffer[k] for k, node in enumerate(graph.nodes) if node.op == "multiply" and k < 6][:2]
+    assert place["matmul"] not in factors
+
+
+def test_a_graph_that_does_nothing_returns_a_copy():
+    graph = optimize(trace(lambda x: x * 1.0, Tensor(draw(3))))
+    x = draw(3, seed=1)
+    assert graph(x) is not x
+    same([graph(x)], [x])
+
+
+def chain(x, n=100):
+    for _ in range(n):
+        x = x.tanh()
+    return x
+
+
+@pytest.mark.parametrize("n", [2, 3, 100])
+def test_bytes_of_a_chain_in_closed_form(n):
+    size = 1013
+    graph = remove_dead(trace(lambda x: chain(x, n), Tensor(draw(size))))
+    assert graph.nbytes == 8 * size * n
+    assert graph.peak_bytes == 2 * 8 * size  # one array and the next
+    planned = reuse_buffers(graph)
+    assert planned.plan.sizes == (8 * size,)  # in place, until the output
+    assert planned.peak_bytes == 2 * 8 * size
+    same([planned(draw(size, seed=1))], [chain(Tensor(draw(size, seed=1)), n).data])
+
+
+def test_bytes_when_every_value_is_kept_for_the_way_back():
+    # n values of a chain of cubes are all needed by its gradient, the last one first: n alive at the turning point
+    def cube(x):
+        for _ in range(5):
+            x = x.tanh()
+        return x.sum()
+
+    size = 1013
+    graph = optimize(trace(with_gradients(cube), leaf(draw(size))))
+    assert 5 * 8 * size <= graph.peak_bytes <= 8 * 8 * size
+    assert graph.nbytes > 15 * 8 * size
+
+
+def test_buffers_are_used_again_only_when_nobody_reads_them():
+    def two_uses(x):
+        a = x.tanh()
+        b = a.exp()  # a is needed below
+        view = a.reshape(6)
+        return b.sum() + (view * view).sum() + (a.T @ a).sum()
+
+    graph = optimize(trace(two_uses, Tensor(draw(2, 3))))
+    for seed in range(3):
+        same([graph(draw(2, 3, seed=seed))], [two_uses(Tensor(draw(2, 3, seed=seed))).data])
+
+
+def test_a_buffer_may_grow_and_hold_other_dtypes():
+    def mixed(x):
+        a = (x.data > 0).sum()
+        b = np.concatenate([x.data * 2, x.data * 3])
+        return (np.exp(b) * np.exp(b) + a).sum(), np.sqrt(x.data * x.data).sum()
+
+    graph = optimize(trace(mixed, Tensor(draw(5))))
+    x = draw(5, seed=3)
+    same(graph(x), plain(mixed(Tensor(x))))
+
+
+def test_runs_in_several_threads_do_not_disturb_each_other():
+    graph = optimize(trace(lambda x: chain(x * 2, 30), Tensor(draw(20_011))))
+    inputs = [draw(20_011, seed=k) for k in range(4)]
+    expected = [chain(Tensor(x) * 2, 30).data for x in inputs]
+    found = [[] for _ in inputs]
+    workers = [
+        threading.Thread(target=lambda k=k: found[k].extend(graph(inputs[k]) for _ in range(10))) for k in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for results, right in zip(found, expected, strict=True):
+        assert len(results) == 10
+        assert all(np.array_equal(result, right) for result in results)
+
+
+# Batching, by hand
+
+
+def compose(W, left, right):
+    return (W[0] @ left + W[1] @ right).tanh()
+
+
+def tree(W, words, shape):
+    return words[shape] if isinstance(shape, int) else compose(W, *(tree(W, words, part) for part in shape))
+
+
+def test_trees_of_different_shape_are_batched():
+    # Depths of inner nodes: ((0 1) (2 3)) has 1, 1, 2; (((4 5) 6) 7) has 1, 2, 3
+    def roots(left, right, *words):
+        return [tree((left, right), words, shape) for shape in (((0, 1), (2, 3)), (((4, 5), 6), 7))]
+
+    inputs = [Tensor(draw(5, 5, seed=1)), Tensor(draw(5, 5, seed=2)), *(Tensor(draw(5, seed=k)) for k in range(3, 11))]
+    graph = remove_dead(trace(roots, *inputs))
+    assert graph.operations == {"matmul": 12, "add": 6, "tanh": 6}
+    batched = batch_operations(graph)
+    # tanh: three at depth 1, two at depth 2, one at depth 3
+    assert [batched.operations[op] for op in ("add", "tanh")] == [3, 3]
+    assert batched.operations["matmul"] < 12
+    for a, b in zip(batched(*inputs), roots(*inputs), strict=True):
+        np.testing.assert_allclose(a, b.data, rtol=1e-13, atol=1e-15)
+
+
+def test_what_depends_on_each_other_is_not_batched():
+    W, h = Tensor(draw(3, 3)), Tensor(draw(3, seed=1))
+    graph = remove_dead(trace(lambda W, h: W @ (W @ (W @ h).tanh()).tanh(), W, h))
+    assert len(batch_operations(graph)) == len(graph)
+
+
+def test_other_matrices_shapes_and_numbers_are_not_batched():
+    def apart(A, B, x, y):
+        return (A @ x).sum() + (B @ x).sum() + (x * 2).sum() + (y * 3).sum() + y.exp().sum() + x.exp().sum()
+
+    graph = remove_dead(trace(apart, *map(Tensor, (draw(3, 5), draw(3, 5, seed=1), draw(5), draw(7)))))
+    batched = batch_operations(graph)
+    assert [batched.operations[op] for op in ("matmul", "multiply", "exp")] == [2, 2, 2]
+
+
+def test_long_graphs_need_no_recursion():
+    graph = optimize(trace(lambda x: chain(x, 1500), Tensor(0.5)))
+    assert len(graph) == 1500
+    assert len(batch_operations(graph)) == 1500
+    assert module.trace is trace
