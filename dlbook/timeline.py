@@ -103,6 +103,7 @@ WRITTEN = frozenset(
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.lenet",
+        "dlbook.convolution.neocognitron",
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",

@@ -292,9 +292,8 @@ def c_cells(s: Tensor, pool: Tensor, *, saturation: float, stride: int = 1, padd
         raise ValueError(f"s is (n, k, h, w) and pool (s, t), found {tuple(s.shape)} and {tuple(pool.shape)}")
     if not saturation > 0:
         raise ValueError(f"saturation is above zero, found {saturation}")
-    n, k, h, w = s.shape
-    t = F.conv2d(s.reshape(n * k, 1, h, w), pool[None, None], stride=stride, padding=padding)
-    t = t.reshape(n, k, *t.shape[2:])
+    k = s.shape[1]
+    t = F.conv2d(s, pool.repeat(k, 1, 1, 1), stride=stride, padding=padding, groups=k)
     mean = t.mean(dim=1, keepdim=True)  # the lateral inhibition v_S
     x = F.relu((t - mean) / (1 + mean))
     return x / (saturation + x)
@@ -457,10 +456,11 @@ class Stage(nn.Module):
         field, inputs = self.blur.shape[0], u.shape[1]
         padded = F.pad(u[0], [self.padding] * 4)
         v = v_cells(u, self.blur, padding=self.padding)[0, 0]
-        for k, y, x in zip(*(part.tolist() for part in winners), strict=True):
-            self.excite[k] += self.speed * self.blur / inputs * padded[:, y : y + field, x : x + field]
-            self.inhibit[k] += self.speed / 2 * v[y, x]
-            self.wins[k] += 1
+        windows = padded.unfold(1, field, 1).unfold(2, field, 1)  # (j, h', w', s, t), a view
+        plane, row, column = winners
+        self.excite[plane] += self.speed * self.blur / inputs * windows[:, row, column].transpose(0, 1)
+        self.inhibit[plane] += self.speed / 2 * v[row, column]
+        self.wins[plane] += 1
         return winners
 
 
