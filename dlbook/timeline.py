@@ -104,6 +104,7 @@ WRITTEN = frozenset(
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.convolution",
         "dlbook.convolution.lenet",
+        "dlbook.convolution.neocognitron",
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
