@@ -1,0 +1,219 @@
+"""Residual networks: He, Zhang, Ren and Sun (2016), CVPR, eq. (1) and (2), Fig. 3 and Sec. 3.3, 3.4 and 4.2.
+
+The second paper of the same authors (2016, ECCV, "Identity mappings in deep residual networks") moves normalization
+and activation in front of the weights: ``preactivation=True``.
+
+The papers' symbols → ours: x_l → ``x``, F → :meth:`Block.residual`, h(x) and W_s → :meth:`Block.skip`, n → the entries
+of ``stages``, options A and B of Sec. 4.1 → ``shortcut="pad"`` and ``"project"``; their *plain* networks have
+``shortcut="none"``. Modules have torchvision's names (``conv1``, ``bn1``, ``layer1.0.downsample.1``, ``fc``), so that
+weights published for its ResNet-18 and ResNet-34 load. Axes: b images, c maps, h and w pixels.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+SHORTCUTS = ("pad", "project", "none")
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions whose result is *added* to the input, eq. (1): ``x + residual(x)``, (b, c, h, w).
+
+    Parameters
+    ----------
+    c_in, c_out : int
+    stride : int
+        Of the first convolution.
+    shortcut : {"pad", "project", "none"}
+        Where input and output differ in shape: leave out pixels and add maps of zeros (option A, no parameters), or a
+        1 x 1 convolution (option B). ``"none"`` adds nothing anywhere: a block of a *plain* network.
+    preactivation : bool
+        Normalize and rectify before each convolution, not after: what is added is then never rectified.
+
+    Raises
+    ------
+    ValueError
+        If a number is not positive, ``c_out < c_in`` with ``"pad"``, or the shortcut is unknown.
+
+    Examples
+    --------
+    >>> block = Block(16, 32, stride=2)
+    >>> block(torch.ones(1, 16, 8, 8)).shape
+    torch.Size([1, 32, 4, 4])
+    """
+
+    def __init__(
+        self, c_in: int, c_out: int, stride: int = 1, *, shortcut: str = "pad", preactivation: bool = False
+    ) -> None:
+        if min(c_in, c_out, stride) < 1:
+            raise ValueError(f"c_in, c_out and stride are at least 1, found {c_in}, {c_out} and {stride}")
+        if shortcut not in SHORTCUTS:
+            raise ValueError(f"shortcut is one of {SHORTCUTS}, found {shortcut!r}")
+        if shortcut == "pad" and c_out < c_in:
+            raise ValueError(f"padding adds maps and removes none, found {c_in} maps in and {c_out} out")
+        super().__init__()
+        self.c_in, self.c_out, self.stride = c_in, c_out, stride
+        self.shortcut, self.preactivation = shortcut, preactivation
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(c_in if preactivation else c_out)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(c_out)
+        self.downsample: nn.Module | None = None
+        if shortcut == "project" and (stride > 1 or c_in != c_out):
+            self.downsample = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+
+    def residual(self, x: Tensor) -> Tensor:
+        """Return F(x), what the block adds: (b, c_in, h, w) → (b, c_out, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        if self.preactivation:
+            x = self.conv1(F.relu(self.bn1(x)))
+            return self.conv2(F.relu(self.bn2(x)))
+        x = F.relu(self.bn1(self.conv1(x)))
+        return self.bn2(self.conv2(x))
+
+    def skip(self, x: Tensor) -> Tensor:
+        """Return what F(x) is added to: x itself where the shapes agree, zeros in a plain network."""
+        if self.shortcut == "none":
+            return x.new_zeros(())
+        if self.downsample is not None:
+            return self.downsample(x)
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, 0, self.c_out - self.c_in))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``skip(x) + residual(x)``, rectified unless ``preactivation``."""
+        total = self.skip(x) + self.residual(x)
+        return total if self.preactivation else F.relu(total)
+
+
+class ResNet(nn.Module):
+    """A stem, stages of blocks, the mean over all pixels, and one linear layer: images → logits (b, classes).
+
+    Each stage after the first halves the sides of the maps and doubles their number. With n blocks in each of three
+    stages there are 6n + 2 layers with weights, as in Sec. 4.2: ``stages=(3, 3, 3)`` is ResNet-20.
+
+    Parameters
+    ----------
+    stages : sequence of int
+        Blocks in each stage.
+    width : int
+        Maps in the first stage.
+    channels, classes : int
+    stem : {"small", "large"}
+        A 3 x 3 convolution (Sec. 4.2), or, for large images, 7 x 7 and max-pooling, both with stride 2 (Fig. 3).
+    shortcut, preactivation
+        Of every :class:`Block`.
+    generator : torch.Generator, optional
+        Draws the weights of all convolutions: normal, with variance 2 / (k k c_out) (Sec. 3.4 and its reference 13).
+
+    Raises
+    ------
+    ValueError
+        If there is no stage, a number is not positive, or a name is unknown; from ``forward``, if the images are not
+        (b, channels, h, w).
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in ResNet((3, 3, 3)).parameters())  # "0.27M" in Table 6
+    269722
+    >>> large = ResNet((3, 4, 6, 3), width=64, classes=1000, stem="large", shortcut="project")
+    >>> large.depth, sum(p.numel() for p in large.parameters())
+    (34, 21797672)
+    """
+
+    def __init__(
+        self,
+        stages: tuple[int, ...] = (3, 3, 3),
+        *,
+        width: int = 16,
+        channels: int = 3,
+        classes: int = 10,
+        stem: str = "small",
+        shortcut: str = "pad",
+        preactivation: bool = False,
+        generator: Generator | None = None,
+    ) -> None:
+        if not stages or min(*stages, width, channels, classes) < 1:
+            found = f"{tuple(stages)}, {width}, {channels} and {classes}"
+            raise ValueError(f"stages, width, channels and classes are at least 1, found {found}")
+        if stem not in ("small", "large"):
+            raise ValueError(f"stem is 'small' or 'large', found {stem!r}")
+        super().__init__()
+        self.channels, self.preactivation, self.large = channels, preactivation, stem == "large"
+        side, stride = (7, 2) if self.large else (3, 1)
+        self.conv1 = nn.Conv2d(channels, width, side, stride, padding=side // 2, bias=False)
+        self.stages = [f"layer{i}" for i in range(1, len(stages) + 1)]
+        c_in = width
+        for i, (name, blocks) in enumerate(zip(self.stages, stages, strict=True)):
+            layers = []
+            for j in range(blocks):
+                first = j == 0 and i > 0
+                kind = {"shortcut": shortcut, "preactivation": preactivation}
+                layers.append(Block(c_in, width * 2**i, 2 if first else 1, **kind))  # type: ignore[arg-type]
+                c_in = width * 2**i
+            self.add_module(name, nn.Sequential(*layers))
+        self.bn1 = nn.BatchNorm2d(c_in if preactivation else width)
+        self.fc = nn.Linear(c_in, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+        nn.init.normal_(self.fc.weight, std=c_in**-0.5, generator=generator)
+        nn.init.zeros_(self.fc.bias)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks of all stages, from the image upward."""
+        return [block for name in self.stages for block in self.get_submodule(name).children()]  # type: ignore[misc]
+
+    @property
+    def depth(self) -> int:
+        """Layers with weights on the longest path from image to logits."""
+        return 2 * len(self.blocks) + 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (b, classes)."""
+        if x.ndim != 4 or x.shape[1] != self.channels:
+            raise ValueError(f"images are (b, {self.channels}, h, w), found {tuple(x.shape)}")
+        x = self.conv1(x)
+        if not self.preactivation:
+            x = F.relu(self.bn1(x))
+        if self.large:
+            x = F.max_pool2d(x, 3, stride=2, padding=1)
+        for block in self.blocks:
+            x = block(x)
+        if self.preactivation:
+            x = F.relu(self.bn1(x))
+        return self.fc(x.mean(dim=(2, 3)))
+
+
+@torch.no_grad()
+def lesion(model: ResNet, block: int) -> None:
+    """Take one block out of a network in place: afterwards its residual is zero (Veit, Wilber and Belongie, 2016).
+
+    A residual network still passes the input of the block on; in a plain one nothing is left of it.
+
+    Parameters
+    ----------
+    model : ResNet
+    block : int
+        Position in ``model.blocks``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such block.
+
+    Examples
+    --------
+    >>> model = ResNet((1, 1, 1), width=4).eval()
+    >>> lesion(model, 0)
+    >>> x = torch.randn(1, 4, 8, 8).relu()
+    >>> torch.equal(model.blocks[0](x), x)
+    True
+    """
+    if not 0 <= block < len(model.blocks):
+        raise ValueError(f"block is from 0 to {len(model.blocks) - 1}, found {block}")
+    chosen = model.blocks[block]
+    last = chosen.conv2.weight if chosen.preactivation else chosen.bn2.weight
+    last.zero_()
+    if not chosen.preactivation:
+        chosen.bn2.bias.zero_()
