@@ -105,6 +105,7 @@ WRITTEN = frozenset(
         "dlbook.convolution.convolution",
         "dlbook.convolution.lenet",
         "dlbook.convolution.neocognitron",
+        "dlbook.convolution.resnet",
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
