@@ -1,12 +1,22 @@
-"""Oracles: torch's own functions in float64, autograd for the slopes, identities, and values far out."""
+"""Oracles: SciPy's functions in float64, autograd for the slopes, identities, and values far out and at zero."""
 
+import numpy as np
 import pytest
 import torch
+from scipy import special
+from scipy.stats import norm
 from torch.nn import functional as F
 
 from dlbook.backprop.activations import gelu, maxout, relu, sigmoid, slope, softplus, tanh
 
 U = torch.linspace(-7, 7, 1009, dtype=torch.float64)
+VALUES = {
+    sigmoid: special.expit,
+    tanh: np.tanh,
+    relu: lambda u: np.maximum(u, 0),
+    softplus: lambda u: np.logaddexp(0, u),
+    gelu: lambda u: u * norm.cdf(u),
+}
 PAIRS = {
     sigmoid: torch.sigmoid,
     tanh: torch.tanh,
@@ -23,6 +33,18 @@ def test_functions_and_slopes_agree_with_torch(ours):
     torch.testing.assert_close(ours(U), theirs.detach(), rtol=1e-12, atol=1e-8 if ours is softplus else 1e-15)
     (expected,) = torch.autograd.grad(theirs.sum(), u)
     torch.testing.assert_close(slope(ours, U), expected, rtol=1e-10, atol=1e-8 if ours is softplus else 1e-14)
+
+
+@pytest.mark.parametrize("ours", VALUES, ids=lambda f: f.__name__)
+def test_functions_agree_with_scipy(ours):
+    np.testing.assert_allclose(ours(U).numpy(), VALUES[ours](U.numpy()), rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("ours", PAIRS, ids=lambda f: f.__name__)
+def test_gradients_are_the_slopes_at_zero_too(ours):
+    u = torch.cat([U, torch.tensor([0.0, -0.0], dtype=torch.float64)]).requires_grad_()
+    (gradient,) = torch.autograd.grad(ours(u).sum(), u)
+    torch.testing.assert_close(gradient, slope(ours, u.detach()), rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("ours", PAIRS, ids=lambda f: f.__name__)
