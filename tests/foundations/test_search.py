@@ -248,6 +248,11 @@ def test_tic_tac_toe_ends_as_counted():
     assert [values.count(value) for value in (1, -1, 0)] == [626, 316, 16]
 
 
+def test_alphabeta_keeps_what_is_sure_elsewhere():
+    tree = [5, [[1, [3, 9]], 9]]  # with 5 sure at the root, neither 9 matters, though the 1 came between
+    assert alphabeta(tree, iter, lambda node: None if isinstance(node, list) else node) == (5, 7)
+
+
 def test_alphabeta_solves_tic_tac_toe_in_fewer_looks_than_the_549946_of_the_tree():
     game = alphabeta("." * 9, tic_tac_toe_moves, tic_tac_toe_value)
     assert game.value == 0
