@@ -71,7 +71,7 @@ def multiply_adds(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
         counts[name] = counts.get(name, 0) + output.numel() * (layer.weight.numel() // len(layer.weight))
 
     hooks = [
-        layer.register_forward_hook(lambda layer, _, output, name=name: count(name, layer, output))  # type: ignore[misc]
+        layer.register_forward_hook(lambda layer, _, output, name=name: count(name, layer, output))
         for name, layer in model.named_modules()
         if isinstance(layer, nn.Conv2d | nn.Linear)
     ]
