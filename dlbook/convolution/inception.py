@@ -261,7 +261,7 @@ class GoogLeNet(nn.Module):
         if classes < 1:
             raise ValueError(f"classes is at least 1, found {classes}")
         options: dict[str, Any] = {"device": device, "dtype": dtype}
-        # Fig. 3 names the normalizations; their constants are those of Krizhevsky et al. (2012), Sec. 3.3, but for k.
+        # Fig. 3 names the normalizations and not their constants, which are those of torch here.
         self.stem = nn.Sequential(
             _conv(3, 64, 7, stride=2, **options),
             _halve(),
