@@ -175,6 +175,13 @@ def test_small_inception_has_the_published_count():
     assert size(model) == 1_649_402 + 2 * scales
 
 
+def test_small_inception_has_the_widths_of_the_figure_in_its_order():
+    model = SmallInception(device="meta")
+    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
+    figure = "96, 32 32, 32 48, 80, 112 48, 96 64, 80 80, 48 96, 96, 176 160, 176 160"
+    assert widths == [int(number) for number in figure.replace(",", "").split()]
+
+
 def test_small_inception_is_a_chain_of_functional_layers():
     model = with_biases(SmallInception(7, batch_norm=False, generator=stream(), dtype=F64)).eval()
     x = noise(2, 3, 29, 28)
