@@ -79,7 +79,7 @@ class Node:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that its result takes: none if it lies in the memory of another."""
+        """Bytes that its result takes, none if it lies in the memory of another."""
         return 0 if self.source is not None else int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     @property
@@ -146,7 +146,7 @@ class Graph:
 
     @property
     def peak_bytes(self) -> int:
-        """Most bytes of results that are held at one time: each is given up after its last use, outputs never.
+        """Most bytes of results that are held at one time, each given up after its last use, outputs never.
 
         Buffers of :func:`reuse_buffers` are held all the time.
         """
