@@ -103,6 +103,7 @@ WRITTEN = frozenset(
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.convolution",
+        "dlbook.convolution.group",
         "dlbook.convolution.lenet",
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
