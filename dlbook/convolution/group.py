@@ -222,7 +222,7 @@ class _GroupConv2d(nn.Module):
             raise ValueError(f"x is ({expected}), found shape {tuple(x.shape)}")
         spare = [n + 2 * self.padding - self.kernel_size for n in x.shape[-2:]]
         if min(spare) < 0 or any(n % self.stride for n in spare):
-            found = f"{tuple(x.shape[-2:])} with kernel {self.kernel_size}, stride {self.stride}, padding {self.padding}"
+            found = f"{tuple(x.shape[-2:])}, kernel {self.kernel_size}, stride {self.stride}, padding {self.padding}"
             raise ValueError(f"size + 2 padding - kernel is a multiple of the stride, and not negative, found {found}")
         bank = filter_bank(self.weight, self.order)
         bank = rearrange(bank, "o k c i j -> (o k) c i j" if self.lifting else "o k c t i j -> (o k) (c t) i j")
