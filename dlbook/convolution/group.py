@@ -91,7 +91,7 @@ def transform(x: Tensor, element: int) -> Tensor:
 def transform_maps(x: Tensor, element: int) -> Tensor:
     """Transform feature maps on a group, or filters: each slice is moved as an image, and the slices change places.
 
-    ``(L_g f)(t, p) = f(g^-1 t, g^-1 p)``: eq. (13) of the paper, Figs. 1 and 2.
+    ``(L_g f)(t, p) = f(g^-1 t, g^-1 p)``: Sec. 4.4 of the paper, Figs. 1 and 2.
 
     Parameters
     ----------
