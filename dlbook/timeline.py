@@ -103,6 +103,7 @@ WRITTEN = frozenset(
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.convolution",
+        "dlbook.convolution.group",
         "dlbook.convolution.inception",
         "dlbook.convolution.lenet",
         "dlbook.convolution.neocognitron",
