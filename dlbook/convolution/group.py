@@ -254,7 +254,7 @@ class P4Conv2d(_GroupConv2d):
     kernel_size : int
         Filters are square, or they would not fit when turned.
     stride : int
-        Refused in :meth:`forward` where it would sample a turned map at other places.
+        Refused in ``forward`` where it would sample a turned map at other places.
     padding : int
         Zeros on each side.
     bias : bool
