@@ -104,7 +104,7 @@ FEW_OF_A_KIND = """() => {
       const name = `${path}>${child.localName}.${child.getAttribute("class") ?? ""}`;
       seen.set(name, (seen.get(name) ?? 0) + 1);
       if (seen.get(name) > 5 || child.matches(".katex-html")) child.remove();
-      else walk(child, name);
+      else if (!child.matches("a, button")) walk(child, name);  // half a link would be a link without a name
     }
   };
   walk(document.body, "");
