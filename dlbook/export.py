@@ -111,10 +111,10 @@ class _Context:
         self.glued = _glued(executed)
         self.numbers = _numbers(source)
         self.titles = _titles()
-        self.papers = _papers()
         text = "\n".join(cell.source for cell in source.cells if cell.cell_type == "markdown")
         lists = re.findall(r"\{cite:?\w*\}`([^`]+)`", text)
         self.cited = {key.strip() for keys in lists for key in keys.split(",")}
+        self.papers = _papers(self.cited)
 
     def plain(self, text: str) -> str:
         """Return ``text`` in plain Markdown."""
@@ -323,13 +323,14 @@ def _titles() -> dict[str, tuple[str, str]]:
     return found
 
 
-def _papers() -> dict[str, tuple[str, str, str]]:
-    """Return (authors, year, reference) of every entry of the bibliography."""
+def _papers(keys: set[str]) -> dict[str, tuple[str, str, str]]:
+    """Return (authors, year, reference) of these entries of the bibliography; one that is not there is left out."""
     from pybtex.database import parse_file
 
     bib = CHECKOUT / "book" / "references.bib"
+    path = bib if bib.exists() else PACKAGE / "_book" / "references.bib"
     papers = {}
-    for key, entry in parse_file(str(bib if bib.exists() else PACKAGE / "_book" / "references.bib")).entries.items():
+    for key, entry in parse_file(str(path), wanted_entries=keys).entries.items():
         names = [
             _clean(" ".join([*person.prelast_names, *person.last_names])) for person in entry.persons.get("author", [])
         ]

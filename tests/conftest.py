@@ -30,6 +30,19 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 collect_ignore_glob = ["*bench*.py", "mutate.py"]  # programs, which `--doctest-modules` would import
 
 
+SLOWEST = ("test_build.py", "test_training.py", "test_browser.py", "test_graph.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give test processes a file each, of the site a page each, and the slow files first, so that none ends alone."""
+    for item in items:
+        group = item.path.name
+        if group == "test_browser.py" and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            group += "".join(str(value) for value in item.callspec.params.values())
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{group}"))
+    items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
+
+
 @pytest.fixture
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the data functions an empty cache folder."""

@@ -91,7 +91,7 @@ def test_epochs_below_one_are_refused():
 
 
 RUN = """
-    import sys, torch
+    import os, signal, sys, torch
     from pathlib import Path
     from torch import Generator, nn
     from torch.nn import functional as F
@@ -102,43 +102,46 @@ RUN = """
         def __init__(self):
             super().__init__()
             self.generator = Generator().manual_seed(7)
+
         def forward(self, x):
             return x * (torch.rand(x.shape, generator=self.generator) > 0.2) if self.training else x
 
-    path, die_at = Path(sys.argv[1]), int(sys.argv[2])
-    training.SAVE_EVERY = 0.0  # after every step, so that a kill can fall between any two
-    torch.manual_seed(3)
-    x = torch.randn(37, 5, generator=Generator().manual_seed(1))
-    y = (x[:, 0] * x[:, 1] > 0).long()
-    model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Dropout(0.3), OwnDropout(), nn.Linear(7, 2))
-    batches = Batches(x, y, 8, generator=Generator().manual_seed(2))
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
-    steps = 0
-    def loss_fn(logits, target):
-        global steps
-        steps += 1
-        if steps == die_at:
-            import os, signal
-            os.kill(os.getpid(), signal.SIGKILL)
-        return F.cross_entropy(logits, target)
-    options = dict(epochs=4, schedule=schedule, checkpoint=path, progress=False)
-    losses = training.fit(model, loss_fn, batches, optimizer, **options)
-    torch.save([losses, model.state_dict(), optimizer.state_dict()], path.with_suffix(".end"))
+    def train(path, die_at):
+        training.SAVE_EVERY = 0.0  # after every step, so that a kill can fall between any two
+        torch.manual_seed(3)
+        x = torch.randn(37, 5, generator=Generator().manual_seed(1))
+        y = (x[:, 0] * x[:, 1] > 0).long()
+        model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Dropout(0.3), OwnDropout(), nn.Linear(7, 2))
+        batches = Batches(x, y, 8, generator=Generator().manual_seed(2))
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
+        steps = 0
+        def loss_fn(logits, target):
+            nonlocal steps
+            steps += 1
+            if steps == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return F.cross_entropy(logits, target)
+        options = dict(epochs=4, schedule=schedule, checkpoint=path, progress=False)
+        losses = training.fit(model, loss_fn, batches, optimizer, **options)
+        torch.save([losses, model.state_dict(), optimizer.state_dict()], path.with_suffix(".end"))
+
+    for name, die_at in zip(sys.argv[2::2], sys.argv[3::2]):
+        child = os.fork()  # a process each, without starting Python and torch for each
+        if child == 0:
+            train(Path(sys.argv[1]) / name, int(die_at))
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def run(path, die_at: int) -> int:
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(RUN), str(path), str(die_at)], check=False).returncode
-
-
 def test_a_run_killed_at_random_steps_ends_with_the_same_weights_bit_for_bit(tmp_path):
-    assert run(tmp_path / "straight", 0) == 0
     seed = int(time.time())
     steps = random.Random(seed)
-    for _ in range(2):
-        assert run(tmp_path / "broken", steps.randint(2, 9)) == -signal.SIGKILL
-    assert run(tmp_path / "broken", 0) == 0
+    runs = ["straight", "0", "broken", f"{steps.randint(2, 9)}", "broken", f"{steps.randint(2, 9)}", "broken", "0"]
+    command = [sys.executable, "-c", textwrap.dedent(RUN), str(tmp_path), *runs]
+    ends = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout.split()
+    assert ends == ["0", f"{-signal.SIGKILL}", f"{-signal.SIGKILL}", "0"]
     straight, broken = (torch.load(tmp_path / f"{name}.end", weights_only=True) for name in ("straight", "broken"))
     assert straight[0] == broken[0], f"seed {seed}"
     for name, weight in straight[1].items():

@@ -11,6 +11,8 @@ from typing import cast
 import torch
 from torch import Generator, Tensor, nn
 
+from dlbook.draws import uniform_
+
 
 class Pointwise(nn.Module):
     """A function of tensors as a layer without parameters.
@@ -142,6 +144,5 @@ def _linear(
         return nn.Linear(inputs, outputs, device=device, dtype=dtype)
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs, device=device or "cpu", dtype=dtype)
     for parameter in layer.parameters():
-        drawn = torch.empty(parameter.shape, dtype=parameter.dtype, device=generator.device)
-        parameter.copy_(drawn.uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator))
+        uniform_(parameter, inputs**-0.5, generator)
     return cast(nn.Linear, layer)

@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Generator, Tensor, nn
 
+from dlbook.draws import uniform_
+
 Pair = int | tuple[int, int]
 MODES = {"zeros": "constant", "circular": "circular", "reflect": "reflect", "replicate": "replicate"}
 
@@ -474,10 +476,7 @@ class Conv2d(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.empty(out_channels, **options)) if bias else None)
         bound = self.weight[0].numel() ** -0.5
         for parameter in self.parameters():
-            where = generator.device if generator is not None else parameter.device
-            draws = torch.rand(parameter.shape, generator=generator, device=where, dtype=parameter.dtype)
-            with torch.no_grad():
-                parameter.copy_((2 * draws - 1) * bound)
+            uniform_(parameter, bound, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, in_channels, h, w) to (b, out_channels, h', w'); sizes as in :func:`conv2d`.

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Generator, Tensor, nn
 
+from dlbook.draws import uniform_
+
 ORDERS = (1, 4, 8)  # of the translations alone (p1), of p4, of p4m, without counting the translations
 
 
@@ -202,10 +204,7 @@ class _GroupConv2d(nn.Module):
         self.register_parameter("bias", nn.Parameter(torch.empty(out_channels, **options)) if bias else None)
         limit = self.weight[0].numel() ** -0.5
         for parameter in self.parameters():
-            where = generator.device if generator is not None else parameter.device
-            draws = torch.rand(parameter.shape, generator=generator, device=where, dtype=parameter.dtype)
-            with torch.no_grad():
-                parameter.copy_((2 * draws - 1) * limit)
+            uniform_(parameter, limit, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, in_channels, order, h, w), or (b, in_channels, h, w) if lifting, to (b, out_channels, order, h', w').

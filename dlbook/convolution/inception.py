@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.nn.utils import skip_init
 
+from dlbook.draws import normal_
+
 # Table 1, rows "inception (3a)" to "inception (5b)"; max pooling halves the maps after 3b and after 4e.
 GOOGLENET = {
     "3a": (64, 96, 128, 16, 32, 32),
@@ -414,11 +416,7 @@ def _draw(model: nn.Module, generator: Generator | None) -> None:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             weight = layer.weight
             if weight.device.type != "meta":
-                scale = (2 / weight[0].numel()) ** 0.5
-                device = weight.device if generator is None else generator.device
-                draws = torch.randn(weight.shape, generator=generator, device=device, dtype=weight.dtype)
-                with torch.no_grad():
-                    weight.copy_(draws * scale)
+                normal_(weight, (2 / weight[0].numel()) ** 0.5, generator)
             nn.init.zeros_(layer.get_parameter("bias"))
 
 

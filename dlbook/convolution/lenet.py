@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from dlbook.draws import uniform_
+
 L = TypeVar("L", nn.Conv2d, nn.Linear)
 
 A, S = 1.7159, 2 / 3  # amplitude and slope of the squashing function, App. A
@@ -135,7 +137,7 @@ class Subsampling(nn.Module):
         super().__init__()
         self.coefficient = nn.Parameter(torch.empty(maps, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.zeros(maps, device=device, dtype=dtype))
-        _uniform(self.coefficient, 2.4 / 4, generator)
+        uniform_(self.coefficient, 2.4 / 4, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, maps, h, w) to (b, maps, h // 2, w // 2); an odd last row or column is left out.
@@ -201,7 +203,7 @@ class TableConv2d(nn.Module):
         self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.zeros(len(table), device=device, dtype=dtype))
         inputs = table.sum(dim=1)[table.nonzero()[:, 0]] * kernel_size**2  # of the unit that a kernel belongs to
-        _uniform(self.weight, (2.4 / inputs)[:, None, None], generator)
+        uniform_(self.weight, (2.4 / inputs)[:, None, None], generator)
 
     def dense_weight(self) -> Tensor:
         """Return the kernels (c_out, c_in, k, k), with zeros where there is no connection."""
@@ -494,14 +496,6 @@ def map_criterion(logits: Tensor, target: Tensor, *, rubbish: float) -> Tensor:
     return F.cross_entropy(F.pad(logits, (0, 1), value=-rubbish), target)
 
 
-def _uniform(parameter: Tensor, bound: float | Tensor, generator: Generator | None) -> None:
-    """Fill with draws from ±bound, made where the generator lives."""
-    device = parameter.device if generator is None else generator.device
-    draws = torch.rand(parameter.shape, generator=generator, device=device, dtype=parameter.dtype)
-    with torch.no_grad():
-        parameter.copy_((2 * draws - 1) * torch.as_tensor(bound).to(draws))
-
-
 def _layer(
     kind: Callable[..., L],
     *sizes: int,
@@ -514,7 +508,7 @@ def _layer(
     with torch.random.fork_rng(devices=[], enabled=generator is not None):
         layer = kind(*sizes)  # draws from torch's default stream
     layer = layer.to(device=device, dtype=dtype)
-    _uniform(layer.weight, bound, generator)
+    uniform_(layer.weight, bound, generator)
     nn.init.zeros_(layer.get_parameter("bias"))
     return layer
 

@@ -1,0 +1,47 @@
+"""Weights drawn from a given stream, wherever they live: the same numbers on a CPU and on a GPU."""
+
+import torch
+from torch import Generator, Tensor
+
+
+@torch.no_grad()
+def uniform_(parameter: Tensor, bound: float | Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill ``parameter`` in place with draws from ±``bound`` and return it.
+
+    The draws are made where the generator lives and then moved, so a seed gives the same weights on every device.
+
+    Parameters
+    ----------
+    parameter : tensor of any shape
+    bound : float or tensor that broadcasts to that shape
+    generator : torch.Generator, optional
+        By default PyTorch's own, of the device on which the parameter lives.
+
+    Examples
+    --------
+    >>> uniform_(torch.empty(2), 0.5, torch.Generator().manual_seed(0))
+    tensor([-0.0037,  0.2682])
+    """
+    draws = _like(parameter, generator).uniform_(-1, 1, generator=generator)
+    return parameter.copy_(draws * (bound.to(draws) if isinstance(bound, Tensor) else bound))
+
+
+@torch.no_grad()
+def normal_(parameter: Tensor, std: float | Tensor, generator: Generator | None = None) -> Tensor:
+    """Fill ``parameter`` in place with normal draws of mean 0 and deviation ``std`` and return it.
+
+    Parameters and device as in :func:`uniform_`.
+
+    Examples
+    --------
+    >>> normal_(torch.empty(2), 0.1, torch.Generator().manual_seed(0))
+    tensor([ 0.1541, -0.0293])
+    """
+    draws = _like(parameter, generator).normal_(generator=generator)
+    return parameter.copy_(draws * (std.to(draws) if isinstance(std, Tensor) else std))
+
+
+def _like(parameter: Tensor, generator: Generator | None) -> Tensor:
+    """Make room for the draws where the generator lives, in one order whatever the parameter's strides are."""
+    device = parameter.device if generator is None else generator.device
+    return torch.empty_like(parameter, device=device, memory_format=torch.contiguous_format)

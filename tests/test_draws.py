@@ -1,0 +1,66 @@
+import pytest
+import torch
+from torch import nn
+
+from dlbook.draws import normal_, uniform_
+
+
+def stream(seed: int = 3) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_uniform_is_what_torch_draws(dtype):
+    ours, theirs = torch.empty(7, 11, 3, dtype=dtype), torch.empty(7, 11, 3, dtype=dtype)
+    assert uniform_(ours, 0.25, stream()) is ours
+    assert torch.equal(ours, nn.init.uniform_(theirs, -0.25, 0.25, generator=stream()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_normal_is_what_torch_draws(dtype):
+    ours, theirs = torch.empty(7, 11, 3, dtype=dtype), torch.empty(7, 11, 3, dtype=dtype)
+    assert normal_(ours, 0.25, stream()) is ours
+    assert torch.equal(ours, nn.init.normal_(theirs, 0, 0.25, generator=stream()))
+
+
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_a_bound_in_double_precision_is_not_rounded(draw):
+    unit, scaled = torch.empty(13, dtype=torch.float64), torch.empty(13, dtype=torch.float64)
+    assert torch.equal(draw(scaled, 0.1, stream()), 0.1 * draw(unit, 1, stream()))
+
+
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_each_map_may_have_its_own_scale(draw):
+    scales = torch.tensor([0.5, 2.0, 0.0])[:, None]
+    one, own = torch.empty(3, 5), torch.empty(3, 5)
+    assert torch.equal(draw(own, scales, stream()), scales * draw(one, 1, stream()))
+
+
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_the_order_in_memory_does_not_change_the_draws(draw):
+    plain, last = torch.empty(2, 3, 5, 7), torch.empty(2, 3, 5, 7).to(memory_format=torch.channels_last)
+    assert torch.equal(draw(plain, 1, stream()), draw(last, 1, stream()))
+
+
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_a_given_stream_is_the_only_one_used(draw):
+    before = torch.get_rng_state()
+    draw(torch.empty(5), 1, stream())
+    assert torch.equal(torch.get_rng_state(), before)
+    draw(torch.empty(5), 1)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_parameters_keep_their_gradient_flag(draw):
+    parameter = nn.Parameter(torch.zeros(5))
+    draw(parameter, 1, stream())
+    assert parameter.requires_grad
+    assert parameter.is_leaf
+    assert parameter.abs().min() > 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_a_seed_gives_the_same_on_a_gpu(draw):
+    assert torch.equal(draw(torch.empty(5, device="cuda"), 1, stream()).cpu(), draw(torch.empty(5), 1, stream()))
