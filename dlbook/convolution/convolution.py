@@ -656,6 +656,8 @@ def _check(
     if x.ndim != 4 or weight.ndim != 4 or groups < 1 or x.shape[1] != weight.shape[1] * groups or len(weight) % groups:
         shapes = f"{tuple(x.shape)}, {tuple(weight.shape)} and {groups}"
         raise ValueError(f"x is (b, c, h, w), weight (o, c / groups, i, j), o a multiple of groups, found {shapes}")
+    if not x.is_floating_point() or x.dtype != weight.dtype:
+        raise ValueError(f"x and weight are floats of one kind, found {x.dtype} and {weight.dtype}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias is ({len(weight)},), found shape {tuple(bias.shape)}")
     _places(x.shape[2] + sum(margins[:2]), weight.shape[2], 1, dilation[0])

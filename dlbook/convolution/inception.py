@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.nn.utils import skip_init
 
+from dlbook.checks import image_batch
 from dlbook.draws import normal_
 
 # Table 1, rows "inception (3a)" to "inception (5b)"; max pooling halves the maps after 3b and after 4e.
@@ -289,9 +290,9 @@ class GoogLeNet(nn.Module):
         Raises
         ------
         ValueError
-            If ``x`` is not (b, 3, h, w) with h, w >= 32.
+            If ``x`` is not floats (b, 3, h, w) with h, w >= 32.
         """
-        _check_images(x, 32)
+        image_batch(x, 3, least=32)
         x = self.stem(x)
         for name in GOOGLENET:
             x = self.get_submodule(f"inception{name}")(x)
@@ -362,9 +363,9 @@ class SmallInception(nn.Module):
         Raises
         ------
         ValueError
-            If ``x`` is not (b, 3, h, w) with h, w >= 4.
+            If ``x`` is not floats (b, 3, h, w) with h, w >= 4.
         """
-        _check_images(x, 4)
+        image_batch(x, 3, least=4)
         return self.output(self.features(x).mean(dim=(2, 3)))
 
 
@@ -418,8 +419,3 @@ def _draw(model: nn.Module, generator: Generator | None) -> None:
             if weight.device.type != "meta":
                 normal_(weight, (2 / weight[0].numel()) ** 0.5, generator)
             nn.init.zeros_(layer.get_parameter("bias"))
-
-
-def _check_images(x: Tensor, least: int) -> None:
-    if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[2:]) < least:
-        raise ValueError(f"images are (b, 3, h, w) with h, w >= {least}, found shape {tuple(x.shape)}")

@@ -9,9 +9,13 @@ of ``stages``, options A and B of Sec. 4.1 → ``shortcut="pad"`` and ``"project
 weights published for its ResNet-18 and ResNet-34 load. Axes: b images, c maps, h and w pixels.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+
+from dlbook.checks import image_batch
 
 SHORTCUTS = ("pad", "project", "none")
 
@@ -109,7 +113,7 @@ class ResNet(nn.Module):
     ------
     ValueError
         If there is no stage, a number is not positive, or a name is unknown; from ``forward``, if the images are not
-        (b, channels, h, w).
+        floats (b, channels, h, w).
 
     Examples
     --------
@@ -122,7 +126,7 @@ class ResNet(nn.Module):
 
     def __init__(
         self,
-        stages: tuple[int, ...] = (3, 3, 3),
+        stages: Sequence[int] = (3, 3, 3),
         *,
         width: int = 16,
         channels: int = 3,
@@ -132,6 +136,8 @@ class ResNet(nn.Module):
         preactivation: bool = False,
         generator: Generator | None = None,
     ) -> None:
+        if not isinstance(stages, Sequence) or not all(isinstance(blocks, int) for blocks in stages):
+            raise ValueError(f"stages is a sequence of whole numbers, as (3, 3, 3), found {stages!r}")
         if not stages or min(*stages, width, channels, classes) < 1:
             found = f"{tuple(stages)}, {width}, {channels} and {classes}"
             raise ValueError(f"stages, width, channels and classes are at least 1, found {found}")
@@ -171,8 +177,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (b, classes)."""
-        if x.ndim != 4 or x.shape[1] != self.channels:
-            raise ValueError(f"images are (b, {self.channels}, h, w), found {tuple(x.shape)}")
+        image_batch(x, self.channels)
         x = self.conv1(x)
         if not self.preactivation:
             x = F.relu(self.bn1(x))

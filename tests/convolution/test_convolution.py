@@ -141,6 +141,13 @@ def test_each_form_refuses(form, arguments, options, message):
         form(*arguments, **options)
 
 
+@pytest.mark.parametrize("function", [conv2d, conv2d_unfold, conv2d_fft])
+@pytest.mark.parametrize(("x", "weight"), [(torch.float32, torch.float64), (torch.int64, torch.int64)])
+def test_kinds_of_numbers_do_not_mix(function, x, weight):
+    with pytest.raises(ValueError, match=f"floats of one kind, found {x} and {weight}"):
+        function(torch.ones(1, 1, 5, 5, dtype=x), torch.ones(1, 1, 3, 3, dtype=weight))
+
+
 @pytest.mark.parametrize("options", [{}, {"stride": (2, 3)}, {"padding": (2, 1)}, {"dilation": (2, 1), "padding": 1}])
 def test_unfold2d_matches_torch(options):
     x = noise(2, 3, 11, 13)

@@ -241,6 +241,8 @@ def test_impossible_blocks_are_refused(options, message):
     ("options", "message"),
     [
         ({"stages": ()}, "at least 1, found"),
+        ({"stages": 3}, r"as \(3, 3, 3\), found 3"),
+        ({"stages": (3, "a")}, "whole numbers"),
         ({"stages": (1, 0)}, "found \\(1, 0\\)"),
         ({"width": 0}, "at least 1"),
         ({"classes": 0}, "at least 1"),
@@ -253,10 +255,15 @@ def test_impossible_networks_are_refused(options, message):
         ResNet(**{"width": 2, **options})
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8), (1, 3, 0, 8)])
 def test_other_images_are_refused(shape):
     with pytest.raises(ValueError, match=r"images are \(b, 3, h, w\)"):
         ResNet((1,), width=2)(torch.zeros(shape))
+
+
+def test_bytes_are_refused():
+    with pytest.raises(ValueError, match=r"torch.uint8: images / 255"):
+        ResNet((1,), width=2)(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize("block", [-1, 2])
