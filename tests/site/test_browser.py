@@ -59,8 +59,14 @@ class Seen:
     facts: dict[str, Any] = field(default_factory=dict)
     axe: dict[str, list[str]] = field(default_factory=dict)
     theme: dict[str, str] = field(default_factory=dict)
+    covered: list[str] = field(default_factory=list)
     width: dict[int, int] = field(default_factory=dict)  # of the window: of what is in it
 
+
+# Numbered formulas that reach below their number.
+COVERED = """() => [...document.querySelectorAll("div.math:has(.eqno)")].filter((math) => math.offsetParent &&
+  math.querySelector(".katex-display").getBoundingClientRect().right >
+  math.querySelector(".eqno").getBoundingClientRect().left).map((math) => math.id)"""
 
 FACTS = """() => {
   const text = document.createTreeWalker(document.querySelector("article") ?? document.body, NodeFilter.SHOW_TEXT);
@@ -170,6 +176,7 @@ def seen(request: pytest.FixtureRequest, window: Any, address: str) -> Iterator[
     record.facts = tab.evaluate(FACTS)
     for size in (PHONE, WIDE, DESKTOP):
         tab.set_viewport_size(size)
+        record.covered += tab.evaluate(COVERED)
         record.width[size["width"]] = tab.evaluate("document.documentElement.scrollWidth")
     tab.evaluate(FEW_OF_A_KIND)
     for theme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
@@ -222,6 +229,7 @@ def test_mathematics_is_typeset(seen: Seen):
     assert seen.facts["katexErrors"] == 0
     assert seen.facts["dollars"] == []
     assert seen.facts["clipped"] == [], "a wide display begins at its beginning"
+    assert seen.covered == [], "no formula lies under its number"
 
 
 def test_images_are_there_and_say_what_is_seen(seen: Seen):
