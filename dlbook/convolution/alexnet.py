@@ -34,9 +34,19 @@ class Components(NamedTuple):
     values: Tensor  # (3,), variance along it, in squared units of the images
 
 
-def local_response_norm(
-    x: Tensor, size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0
-) -> Tensor:
+# The winners, and AlexNet's entry without other data; with other data it had 15.3 in 2012, Clarifai 11.2 in 2013.
+ILSVRC = (
+    Result(2010, "NEC-UIUC", "six sparse-coding models on different features", 28.2, False, ("krizhevsky2012",)),
+    Result(2011, "XRCE", "Fisher vectors of hand-made features", 25.8, False, ("russakovsky2015",)),
+    Result(2012, "ISI", "Fisher vectors, second place", 26.2, False, ("krizhevsky2012", "ilsvrc2012")),
+    Result(2012, "SuperVision", "AlexNet, five of them", 16.4, True, ("krizhevsky2012", "ilsvrc2012")),
+    Result(2013, "Clarifai", "convolutional networks", 11.7, True, ("szegedy2014",)),
+    Result(2014, "GoogLeNet", "Inception, seven of them", 6.67, True, ("szegedy2014",)),
+    Result(2015, "MSRA", "an ensemble of residual networks", 3.57, True, ("he2015",)),
+)
+
+
+def local_response_norm(x: Tensor, size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> Tensor:
     """Divide each number by what its neighbors in *other maps* at the same pixel amount to, Sec. 3.3.
 
     ``x[i] / (k + alpha * sum of x[j]**2 over |j - i| <= size // 2) ** beta``, with j among the maps that exist.  In
@@ -204,9 +214,7 @@ def color_components(images: Tensor) -> Components:
     return Components(vectors * signs, values)
 
 
-def pca_color_augmentation(
-    images: Tensor, components: Components, *, std: float = 0.1, generator: Generator
-) -> Tensor:
+def pca_color_augmentation(images: Tensor, components: Components, *, std: float = 0.1, generator: Generator) -> Tensor:
     """Shift the color of each image as a whole by a draw along the principal components, the last lines of Sec. 4.1.
 
     To every pixel of an image is added the one vector ``p1 a1 λ1 + p2 a2 λ2 + p3 a3 λ3``, with three draws ``a`` of
@@ -432,7 +440,14 @@ def _overlapping_maxima(x: Tensor) -> Tensor:
 
 
 def _conv(
-    in_channels: int, out_channels: int, side: int, *, stride: int = 1, padding: int = 0, groups: int = 1, **options: Any
+    in_channels: int,
+    out_channels: int,
+    side: int,
+    *,
+    stride: int = 1,
+    padding: int = 0,
+    groups: int = 1,
+    **options: Any,
 ) -> nn.Conv2d:
     """Make a convolution whose weights are still to be drawn."""
     sizes = {"stride": stride, "padding": padding, "groups": groups}
