@@ -349,7 +349,8 @@ def test_alexnet_drops_in_training_only():
     for quiet, dropped in ((inputs[0], inputs[2]), (inputs[1], inputs[3])):
         alive = quiet > 0
         assert alive.double().mean() > 0.7  # biases of 1 keep most units alive
-        assert ((dropped[alive] == 0).double().mean() - 0.5).abs() < 0.04
+        # a unit of fc7 that loses half of its inputs may fall silent besides
+        assert -0.03 < (dropped[alive] == 0).double().mean() - 0.5 < 0.12
 
 
 @pytest.mark.parametrize(
