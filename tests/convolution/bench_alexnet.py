@@ -1,6 +1,7 @@
 """AlexNet, its normalization and its small relative, against layers of `torch`; images per second can be read off."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ def cases() -> Iterator[Case]:
     )
 
     def plain() -> nn.Sequential:
-        def conv(*sizes: int, **options: int) -> list[nn.Module]:
+        def conv(*sizes: int, **options: Any) -> list[nn.Module]:
             return [nn.Conv2d(*sizes, **options), nn.ReLU()]
 
         return nn.Sequential(
