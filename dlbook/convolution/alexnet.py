@@ -273,7 +273,7 @@ class AlexNet(nn.Module):
     ----------
     classes : int
     groups : int
-        2: half of the maps on each of two GPUs. 1: one tower, 62,378,344 parameters. A divisor of 96.
+        2: half of the maps on each of two GPUs. 1: one tower, 62,378,344 parameters. A divisor of 32.
     dropout : float
         Share of the units of fc6 and fc7 that is dropped in training.
     generator : torch.Generator, optional
@@ -284,8 +284,8 @@ class AlexNet(nn.Module):
     Raises
     ------
     ValueError
-        If ``classes`` < 1, ``groups`` is no divisor of 96 (32 is the largest that conv2 to conv5 take), or ``dropout``
-        is not in [0, 1).
+        If ``classes`` < 1, ``groups`` is no divisor of 32, the largest number that divides 96, 256 and 384, or
+        ``dropout`` is not in [0, 1).
 
     Examples
     --------
@@ -305,7 +305,7 @@ class AlexNet(nn.Module):
     ) -> None:
         _check_classes(classes, dropout)
         if groups < 1 or 32 % groups:
-            raise ValueError(f"groups divides 96, 256 and 384, found {groups}")
+            raise ValueError(f"groups divides 96, 256 and 384 maps, so it divides 32, found {groups}")
         super().__init__()
         self.dropout = dropout
         self.norm = LocalResponseNorm()
