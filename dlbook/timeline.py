@@ -102,6 +102,7 @@ WRITTEN = frozenset(
     {
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
+        "dlbook.convolution.alexnet",
         "dlbook.convolution.convolution",
         "dlbook.convolution.group",
         "dlbook.convolution.inception",
