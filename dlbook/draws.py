@@ -1,7 +1,25 @@
 """Weights drawn from a given stream, wherever they live: the same numbers on a CPU and on a GPU."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
+from torch.nn.utils import skip_init
+
+L = TypeVar("L", bound=nn.Module)
+
+
+def undrawn(kind: Callable[..., L], *sizes: int, **options: Any) -> L:
+    """Make a layer of torch whose parameters are still to be filled; no stream is used, and options may be None.
+
+    Examples
+    --------
+    >>> undrawn(nn.Linear, 3, 5, device=None, dtype=torch.float64)
+    Linear(in_features=3, out_features=5, bias=True)
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    return cast(L, skip_init(kind, *sizes, **given))  # it wants a device, or no word of it
 
 
 @torch.no_grad()
@@ -22,6 +40,8 @@ def uniform_(parameter: Tensor, bound: float | Tensor, generator: Generator | No
     >>> uniform_(torch.empty(2), 0.5, torch.Generator().manual_seed(0))
     tensor([-0.0037,  0.2682])
     """
+    if parameter.is_meta:  # there is no room for numbers
+        return parameter
     draws = _like(parameter, generator).uniform_(-1, 1, generator=generator)
     return parameter.copy_(draws * (bound.to(draws) if isinstance(bound, Tensor) else bound))
 
@@ -37,6 +57,8 @@ def normal_(parameter: Tensor, std: float | Tensor, generator: Generator | None 
     >>> normal_(torch.empty(2), 0.1, torch.Generator().manual_seed(0))
     tensor([ 0.1541, -0.0293])
     """
+    if parameter.is_meta:
+        return parameter
     draws = _like(parameter, generator).normal_(generator=generator)
     return parameter.copy_(draws * (std.to(draws) if isinstance(std, Tensor) else std))
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlbook.draws import normal_, uniform_
+from dlbook.draws import normal_, undrawn, uniform_
 
 
 def stream(seed: int = 3) -> torch.Generator:
@@ -64,3 +64,22 @@ def test_parameters_keep_their_gradient_flag(draw):
 @pytest.mark.parametrize("draw", [uniform_, normal_])
 def test_a_seed_gives_the_same_on_a_gpu(draw):
     assert torch.equal(draw(torch.empty(5, device="cuda"), 1, stream()).cpu(), draw(torch.empty(5), 1, stream()))
+
+
+@pytest.mark.parametrize("device", [None, "cpu", "meta"])
+def test_an_undrawn_layer_uses_no_stream(device):
+    before = torch.get_rng_state()
+    layer = undrawn(nn.Conv2d, 3, 5, 7, stride=2, device=device, dtype=torch.float64)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert layer.weight.shape == (5, 3, 7, 7)
+    assert layer.stride == (2, 2)
+    assert layer.weight.dtype == torch.float64
+    assert layer.weight.device.type == (device or "cpu")
+
+
+@pytest.mark.parametrize("draw", [uniform_, normal_])
+def test_shapes_without_numbers_stay_so_and_use_no_stream(draw):
+    before = stream()
+    generator = stream()
+    assert draw(torch.empty(5, device="meta"), 1, generator).is_meta
+    assert torch.equal(before.get_state(), generator.get_state())

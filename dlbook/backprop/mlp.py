@@ -6,12 +6,11 @@ the last map: its outputs are scores (logits), for the losses of :mod:`dlbook.fo
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
 
-from dlbook.draws import uniform_
+from dlbook.draws import undrawn, uniform_
 
 
 class Pointwise(nn.Module):
@@ -142,7 +141,7 @@ def _linear(
     """Make a layer whose weights are drawn as ``nn.Linear`` draws them, from the given stream alone."""
     if generator is None:
         return nn.Linear(inputs, outputs, device=device, dtype=dtype)
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, device=device or "cpu", dtype=dtype)
+    layer = undrawn(nn.Linear, inputs, outputs, device=device, dtype=dtype)
     for parameter in layer.parameters():
         uniform_(parameter, inputs**-0.5, generator)
-    return cast(nn.Linear, layer)
+    return layer

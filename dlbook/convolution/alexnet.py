@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.nn.utils import skip_init
+
+from dlbook.draws import normal_, undrawn
 
 
 class Result(NamedTuple):
@@ -315,9 +316,9 @@ class AlexNet(nn.Module):
         self.conv3 = _conv(256, 384, 3, padding=1, **options)
         self.conv4 = _conv(384, 384, 3, padding=1, groups=groups, **options)
         self.conv5 = _conv(384, 256, 3, padding=1, groups=groups, **options)
-        self.fc6 = _linear(256 * 6 * 6, 4096, **options)
-        self.fc7 = _linear(4096, 4096, **options)
-        self.fc8 = _linear(4096, classes, **options)
+        self.fc6 = undrawn(nn.Linear, 256 * 6 * 6, 4096, **options)
+        self.fc7 = undrawn(nn.Linear, 4096, 4096, **options)
+        self.fc8 = undrawn(nn.Linear, 4096, classes, **options)
         for name, layer in self.named_children():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 bias = 1.0 if name in ("conv2", "conv4", "conv5", "fc6", "fc7") else 0.0
@@ -410,9 +411,9 @@ class SmallAlexNet(nn.Module):
         last = -(-side // 4)  # two halvings, each rounded up
         self.conv1 = _conv(3, widths[0], 5, padding=2, **options)
         self.conv2 = _conv(widths[0], widths[1], 5, padding=2, groups=groups, **options)
-        self.fc3 = _linear(widths[1] * last**2, widths[2], **options)
-        self.fc4 = _linear(widths[2], widths[3], **options)
-        self.fc5 = _linear(widths[3], classes, **options)
+        self.fc3 = undrawn(nn.Linear, widths[1] * last**2, widths[2], **options)
+        self.fc4 = undrawn(nn.Linear, widths[2], widths[3], **options)
+        self.fc5 = undrawn(nn.Linear, widths[3], classes, **options)
         for layer in self.children():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 _draw(layer, (2 / layer.weight[0].numel()) ** 0.5, 0.0, generator)
@@ -451,26 +452,12 @@ def _conv(
 ) -> nn.Conv2d:
     """Make a convolution whose weights are still to be drawn."""
     sizes = {"stride": stride, "padding": padding, "groups": groups}
-    return skip_init(nn.Conv2d, in_channels, out_channels, side, **sizes, **_given(options))
-
-
-def _linear(inputs: int, outputs: int, **options: Any) -> nn.Linear:
-    return skip_init(nn.Linear, inputs, outputs, **_given(options))
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is None: ``skip_init`` wants a device, or no word of it."""
-    return {name: value for name, value in options.items() if value is not None}
+    return undrawn(nn.Conv2d, in_channels, out_channels, side, **sizes, **options)
 
 
 def _draw(layer: nn.Conv2d | nn.Linear, std: float, bias: float, generator: Generator | None) -> None:
-    """Fill the weight with normal draws of deviation ``std``, made where the generator lives, and the bias."""
-    weight = layer.weight
-    if weight.device.type != "meta":
-        device = weight.device if generator is None else generator.device
-        draws = torch.randn(weight.shape, generator=generator, device=device, dtype=weight.dtype)
-        with torch.no_grad():
-            weight.copy_(draws * std)
+    """Fill the weight with normal draws of deviation ``std``, and the bias."""
+    normal_(layer.weight, std, generator)
     nn.init.constant_(layer.get_parameter("bias"), bias)
 
 

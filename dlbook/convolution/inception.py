@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.nn.utils import skip_init
 
 from dlbook.checks import image_batch
-from dlbook.draws import normal_
+from dlbook.draws import normal_, undrawn
 
 # Table 1, rows "inception (3a)" to "inception (5b)"; max pooling halves the maps after 3b and after 4e.
 GOOGLENET = {
@@ -280,7 +279,7 @@ class GoogLeNet(nn.Module):
             channels = module.out_channels
             self.add_module(f"inception{name}", nn.Sequential(module, *([_halve()] if name in ("3b", "4e") else [])))
         self.dropout = nn.Dropout(dropout)
-        self.output = skip_init(nn.Linear, channels, classes, **_given(options))
+        self.output = undrawn(nn.Linear, channels, classes, **options)
         _draw(self.stem, generator)
         _draw(self.output, generator)
 
@@ -354,7 +353,7 @@ class SmallInception(nn.Module):
                 channels = sum(widths)
             layers.append(_SideBySide(*branches))
         self.features = nn.Sequential(*layers)
-        self.output = skip_init(nn.Linear, channels, classes, **_given({"device": device, "dtype": dtype}))
+        self.output = undrawn(nn.Linear, channels, classes, device=device, dtype=dtype)
         _draw(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -390,9 +389,9 @@ def _conv(
     dtype: torch.dtype | None,
 ) -> nn.Sequential:
     """Make a convolution that keeps the size of the maps, or halves it, and what comes after it."""
-    options = _given({"device": device, "dtype": dtype})
-    layer = skip_init(nn.Conv2d, in_channels, out_channels, side, stride=stride, padding=side // 2, **options)
-    normalize = [nn.BatchNorm2d(out_channels, device=device, dtype=dtype)] if norm else []
+    options: dict[str, Any] = {"device": device, "dtype": dtype}
+    layer = undrawn(nn.Conv2d, in_channels, out_channels, side, stride=stride, padding=side // 2, **options)
+    normalize = [nn.BatchNorm2d(out_channels, **options)] if norm else []
     return nn.Sequential(layer, *normalize, nn.ReLU())
 
 
@@ -406,16 +405,9 @@ def _halve() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2, padding=1)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is None: ``skip_init`` wants a device, or no word of it."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def _draw(model: nn.Module, generator: Generator | None) -> None:
     """Fill weights as He et al. (2015) do, drawn where the generator lives, and biases with 0."""
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            weight = layer.weight
-            if weight.device.type != "meta":
-                normal_(weight, (2 / weight[0].numel()) ** 0.5, generator)
+            normal_(layer.weight, (2 / layer.weight[0].numel()) ** 0.5, generator)
             nn.init.zeros_(layer.get_parameter("bias"))

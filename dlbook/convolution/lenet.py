@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from dlbook.draws import uniform_
+from dlbook.draws import undrawn, uniform_
 
 L = TypeVar("L", nn.Conv2d, nn.Linear)
 
@@ -505,9 +505,7 @@ def _layer(
     dtype: torch.dtype | None,
 ) -> L:
     """Make a layer of torch with weights from ±bound and no bias; a given generator is the only one that is used."""
-    with torch.random.fork_rng(devices=[], enabled=generator is not None):
-        layer = kind(*sizes)  # draws from torch's default stream
-    layer = layer.to(device=device, dtype=dtype)
+    layer = undrawn(kind, *sizes, device=device, dtype=dtype)
     uniform_(layer.weight, bound, generator)
     nn.init.zeros_(layer.get_parameter("bias"))
     return layer
