@@ -1,8 +1,8 @@
 """EfficientNet-Lite0: a network that knows the 1000 classes of ImageNet in 4.65 million numbers.
 
 Sandler, Howard, Zhu, Zhmoginov and Chen (2018), arXiv:1801.04381, Sec. 3 and Table 1, for the inverted residual block;
-Tan and Le (2019), arXiv:1905.11946, Table 1, for the stages of EfficientNet-B0; the release notes of EfficientNet-Lite
-(Google, 2020) for what was changed for phones: no squeeze-and-excitation, ReLU6 in place of swish, stem and head that do
+Tan and Le (2019), arXiv:1905.11946, Table 1, for the stages of EfficientNet-B0; the announcement of EfficientNet-Lite
+(Liu, 2020) for what was changed for phones: no squeeze-and-excitation, ReLU6 in place of swish, stem and head that do
 not grow with the network.
 
 The papers' symbols → ours: expansion factor t → ``expansion``, k' → ``c_out``, s → ``stride``.  Axes: b images, c maps,
@@ -250,9 +250,9 @@ def load_pretrained() -> EfficientNetLite0:
 def _their_names(model: EfficientNetLite0) -> dict[str, str]:
     """Map each of our names of a weight to that in the published file."""
     layers = {"stem.0": "_conv_stem", "stem.1": "_bn0", "head.0": "_conv_head", "head.1": "_bn1", "fc": "_fc"}
-    for i, block in enumerate(model.blocks):
+    for i in range(len(model.blocks)):
         inner = ["_expand_conv", "_bn0", "", "_depthwise_conv", "_bn1", "", "_project_conv", "_bn2"]
-        if len(block.layers) < len(inner):  # no expansion
+        if i == 0:  # no expansion
             inner = inner[3:]
         layers |= {f"blocks.{i}.layers.{j}": f"_blocks.{i}.{name}" for j, name in enumerate(inner) if name}
     return {key: f"{layers[key.rpartition('.')[0]]}.{key.rpartition('.')[2]}" for key in model.state_dict()}
