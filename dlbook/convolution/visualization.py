@@ -6,8 +6,8 @@ arXiv:1412.6806, Sec. 3.4: guided backpropagation; Mordvintsev, Olah and Tyka (2
 
 Every function takes the question as a function ``f`` that maps images (b, c, h, w) to one number for each, (b,): the
 logit of a class, the strongest number of a map, the norm of a layer.  The model behind it stays as it is, and needs no
-hooks: the rectifiers that torch runs while ``f`` is computed get another backward rule.  Those are ``relu`` and
-``relu6`` in all their spellings; ``clamp`` and ``maximum`` are not seen.
+hooks: the rectifiers that torch runs while ``f`` is computed get another backward rule.  Those are ``relu``, ``relu6``
+and ``hardtanh`` from 0, in all their spellings; ``clamp`` and ``maximum`` are not seen.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,6 +22,10 @@ RULES = ("gradient", "deconvnet", "guided")
 
 RELU = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 RELU6 = {F.relu6, torch._C._nn.relu6, torch._C._nn.relu6_}
+HARDTANH = {F.hardtanh, F.hardtanh_, torch._C._nn.hardtanh, torch._C._nn.hardtanh_}  # `nn.ReLU6` is one, from 0 to 6
+IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_, torch._C._nn.relu6_, F.hardtanh_, torch._C._nn.hardtanh_}
+LIMITS = (("min_val", 1, -1.0), ("max_val", 2, 1.0))
+OPTIONS = {F.relu: 1, F.relu6: 1, F.hardtanh: 3}  # where ``inplace`` stands among the arguments
 
 
 class Strongest(NamedTuple):
@@ -64,10 +68,18 @@ class _Rule(TorchFunctionMode):
         self.guided = guided
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in RELU or func in RELU6:
-            x = args[0] if args else kwargs["input"]
-            return _Rectifier.apply(x, 6.0 if func in RELU6 else torch.inf, self.guided)
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        top = torch.inf if func in RELU else 6.0 if func in RELU6 else None
+        if func in HARDTANH:
+            low, high = (kwargs.get(name, args[i] if i < len(args) else default) for name, i, default in LIMITS)
+            top = high if low == 0 else None
+        if top is None:
+            return func(*args, **kwargs)
+        x = args[0] if args else kwargs["input"]
+        y = _Rectifier.apply(x, top, self.guided)
+        at = OPTIONS.get(func, len(args))
+        in_place = func in IN_PLACE or kwargs.get("inplace", at < len(args) and args[at])
+        return x.copy_(y) if in_place else y
 
 
 def back(f: Callable[[Tensor], Tensor], x: Tensor, rule: str) -> Tensor:
