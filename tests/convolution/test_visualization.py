@@ -1,3 +1,4 @@
+# ruff: noqa: E731 (a question is a lambda, as on the page)
 """Looking into networks: against transposed layers of torch, backward hooks, loops, and answers worked by hand."""
 
 import copy
