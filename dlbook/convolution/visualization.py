@@ -185,7 +185,7 @@ def saliency(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def occlusion(
-    f: Callable[[Tensor], Tensor], x: Tensor, *, size: int, stride: int, value: float = 0.0, batch: int = 16
+    f: Callable[[Tensor], Tensor], x: Tensor, *, size: int, stride: int, value: float = 0.0, batch: int = 8
 ) -> Tensor:
     """Cover one square of an image at a time, and ask ``f`` again (Zeiler and Fergus, Sec. 4.2).
 
@@ -341,7 +341,8 @@ def deep_dream(
         found = f"{octaves}, {steps}, {halvings}, {scale} and {step_size}"
         raise ValueError(f"octaves >= 1, steps and halvings >= 0, scale > 1 and step_size > 0, found {found}")
     low, high = bounds
-    if not low <= float(x.min()) <= float(x.max()) <= high:
+    least, most = x.new_tensor(bounds)  # as rounded as the pixels are
+    if not least <= x.min() <= x.max() <= most:
         raise ValueError(f"pixels are inside {bounds}, found {float(x.min()):g} to {float(x.max()):g}")
     h, w = x.shape[-2:]
     added, objective = torch.zeros_like(x), []

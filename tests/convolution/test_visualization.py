@@ -382,5 +382,6 @@ def test_deep_dream_rejects_numbers_out_of_range(options):
 
 
 def test_deep_dream_rejects_pixels_outside_the_bounds():
+    deep_dream(MEAN, IMAGE + 1.175, bounds=(-0.1, 1.175), steps=0)  # a float32 slightly above the number
     with pytest.raises(ValueError, match=r"inside \(0, 1\), found -0.5 to -0.5"):
         deep_dream(MEAN, IMAGE - 0.5, bounds=(0, 1))
