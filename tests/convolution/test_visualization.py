@@ -104,6 +104,19 @@ def test_deconvnet_is_unpooling_rectifying_and_transposed_filters():
     assert_close(unit(x) * deconvnet(unit, x), down)
 
 
+def test_deconvnet_does_not_ask_which_units_were_on():
+    # without pooling the image does not enter at all: two transposed convolutions and a rectifier between them
+    model = net(nn.Conv2d(2, 5, 3), nn.ReLU(), nn.Conv2d(5, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 4))
+    readout = model[5].weight[1].reshape(1, 3, 3, 4)
+    with torch.no_grad():
+        down = F.conv_transpose2d(readout.clamp(min=0), model[2].weight)
+        down = F.conv_transpose2d(down.clamp(min=0), model[0].weight)
+    f = lambda x: model(x)[:, 1]
+    x = noise(2, 2, 6, 7, seed=1)
+    assert_close(deconvnet(f, x), down.expand(2, -1, -1, -1))
+    assert not torch.allclose(deconvnet(f, x), guided_backpropagation(f, x))
+
+
 def test_guided_backpropagation_matches_backward_hooks():
     model = net(nn.Conv2d(2, 5, 3), nn.ReLU(), nn.Conv2d(5, 3, 3, groups=1), nn.ReLU(), nn.Flatten(), nn.Linear(84, 7))
     x = noise(2, 2, 8, 11, seed=1)
