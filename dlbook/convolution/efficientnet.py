@@ -227,8 +227,8 @@ def load_pretrained() -> EfficientNetLite0:
 
     Raises
     ------
-    MissingExtraError
-        If the extra ``imagenet`` is not installed.
+    RuntimeError
+        If the extra ``imagenet`` is not installed; the message is the line that installs it.
     ValueError
         If the installed file is not the one that this code was written for.
     """
