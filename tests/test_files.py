@@ -27,7 +27,7 @@ def test_every_shipped_file_has_its_recorded_checksum(name):
 
 
 def test_nothing_else_is_shipped_and_all_stays_under_32_mb():
-    shipped = {p.name for p in files.HERE.iterdir() if p.suffix in (".npz", ".webp", ".npy", ".xz")}
+    shipped = {p.name for p in files.HERE.iterdir() if p.suffix in (".npz", ".webp", ".npy", ".xz", ".txt")}
     assert shipped == set(files.SHA256)
     assert sum((files.HERE / name).stat().st_size for name in shipped) < 32e6
 

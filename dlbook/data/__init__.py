@@ -8,7 +8,7 @@ from dlbook.data.batches import Batches
 from dlbook.data.generators import blobs, rings, two_moons, xor
 from dlbook.data.images import CIFAR10_CLASSES, FASHION_CLASSES, Images, cifar10, fashion_mnist, mnist
 from dlbook.data.speech import SAMPLE_RATE, speech_prompts
-from dlbook.data.text import Glove, glove, king_james
+from dlbook.data.text import Glove, glove, imagenet_classes, king_james
 from dlbook.files import DamagedFileError
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "cifar10",
     "fashion_mnist",
     "glove",
+    "imagenet_classes",
     "king_james",
     "mnist",
     "rings",

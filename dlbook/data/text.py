@@ -1,4 +1,4 @@
-"""Texts and word vectors: the King James Bible, and GloVe for the 20,000 most frequent words."""
+"""Texts and words: the King James Bible, GloVe for the 20,000 most frequent words, names of the classes of ImageNet."""
 
 import lzma
 from typing import NamedTuple
@@ -54,3 +54,29 @@ def glove() -> Glove:
     """
     words = np.asarray(member("glove_100d_20k.npz", "words")).tobytes().decode("utf8").split("\n")
     return Glove(words, torch.from_numpy(member("glove_100d_20k.npz", "vectors")).float())
+
+
+def imagenet_classes() -> list[str]:
+    """Return the names of the 1,000 classes of ImageNet, in the order in which networks answer.
+
+    The order is that of the numbers that WordNet gives its nouns.  A name lists synonyms, the most usual first.  Number
+    134 and number 517 are both "crane": the bird and the machine.
+
+    Returns
+    -------
+    list of str
+        1,000 names, with commas between synonyms.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not the one that was shipped.
+
+    Examples
+    --------
+    >>> names = imagenet_classes()
+    >>> names[0], names[281], len(names)
+    ('tench, Tinca tinca', 'tabby, tabby cat', 1000)
+    """
+    lines = verified("imagenet_classes.txt").read_text(encoding="ascii").splitlines()
+    return [line.split(" ", maxsplit=1)[1] for line in lines]

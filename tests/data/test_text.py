@@ -2,7 +2,7 @@
 
 import torch
 
-from dlbook.data import glove, king_james
+from dlbook.data import glove, imagenet_classes, king_james
 
 
 def test_king_james_begins_ends_and_counts_as_the_book_does():
@@ -30,3 +30,17 @@ def test_glove_knows_its_neighbors():
     query = unit[index["king"]] - unit[index["man"]] + unit[index["woman"]]
     best = [words[i] for i in (unit @ query).topk(3).indices]
     assert "queen" in best
+
+
+def test_classes_of_imagenet_are_those_that_everybody_counts_by():
+    names = imagenet_classes()
+    assert len(names) == 1000
+    assert [names[i] for i in (134, 517)] == ["crane", "crane"]  # the bird and the machine
+    assert len(set(names)) == 999
+    # landmarks of the list: the first fish, the span of dogs (151 to 268), the first cat, the last class
+    assert names[0].startswith("tench")
+    assert names[151] == "Chihuahua"
+    assert names[268] == "Mexican hairless"
+    assert names[281] == "tabby, tabby cat"
+    assert names[999].startswith("toilet tissue")
+    assert all(name and name.isascii() for name in names)

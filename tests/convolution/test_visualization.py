@@ -1,0 +1,400 @@
+# ruff: noqa: E731 (a question is a lambda, as on the page)
+"""Looking into networks: against transposed layers of torch, backward hooks, loops, and answers worked by hand."""
+
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.testing import assert_close
+
+from dlbook.convolution.lenet import ModernLeNet
+from dlbook.convolution.visualization import (
+    RULES,
+    back,
+    deconvnet,
+    deep_dream,
+    gradient,
+    guided_backpropagation,
+    occlusion,
+    saliency,
+    top_activations,
+    total_variation,
+)
+
+F64 = torch.float64
+
+
+def stream(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=stream(seed), dtype=F64)
+
+
+def net(*layers, seed=0):
+    model = nn.Sequential(*layers).to(F64)
+    generator = stream(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=F64))
+    return model.eval()
+
+
+# The three rules
+
+
+def test_without_a_rectifier_all_three_rules_are_the_gradient():
+    layers = nn.Conv2d(2, 5, 3, stride=2), nn.BatchNorm2d(5), nn.MaxPool2d(2), nn.Conv2d(5, 3, 2)
+    model = net(*layers, nn.Flatten(), nn.Linear(3 * 2 * 3, 7))
+    model[1].running_mean.copy_(noise(5, seed=2))
+    x = noise(3, 2, 14, 19, seed=1)
+    f = lambda x: model(x)[:, 4]
+    found = [back(f, x, rule) for rule in RULES]
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+    leaf = x.clone().requires_grad_()
+    (by_autograd,) = torch.autograd.grad(f(leaf).sum(), leaf)
+    assert torch.equal(found[0], by_autograd)
+
+
+def test_gradient_matches_central_differences():
+    model = net(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3 * 2 * 3, 5))
+    x = noise(1, 2, 7, 9, seed=1)
+    f = lambda x: model(x)[:, 3]
+    step, found = 1e-6, torch.empty_like(x)
+    for i in range(x.numel()):
+        change = torch.zeros(x.numel(), dtype=F64)
+        change[i] = step
+        change = change.reshape(x.shape)
+        found.view(-1)[i] = (f(x + change) - f(x - change)).item() / (2 * step)
+    assert_close(gradient(f, x), found, rtol=1e-6, atol=1e-8)
+
+
+def test_rules_worked_by_hand():
+    # units (x1 - x2, x2, -x1) at x = (3, 1): (2, 1, -3); the reader weighs them (1, -2, 4)
+    w1 = torch.tensor([[1.0, -1.0], [0.0, 1.0], [-1.0, 0.0]])
+    x = torch.tensor([[[[3.0, 1.0]]]])
+    f = lambda x: F.relu(x.flatten(1) @ w1.T) @ torch.tensor([1.0, -2.0, 4.0])
+    # gradient: units 1 and 2 pass: (1, -1) - 2 (0, 1); deconvnet: signals 1 and 4: (1, -1) + 4 (-1, 0); guided: unit 1
+    for rule, answer in (("gradient", [1.0, -3.0]), ("deconvnet", [-3.0, -1.0]), ("guided", [1.0, -1.0])):
+        assert back(f, x, rule).flatten().tolist() == answer
+
+
+def test_deconvnet_is_unpooling_rectifying_and_transposed_filters():
+    conv1, conv2 = net(nn.Conv2d(2, 5, 3))[0], net(nn.Conv2d(5, 3, 2, stride=2), seed=1)[0]
+    x = noise(1, 2, 12, 14, seed=2)
+
+    def unit(x):
+        return F.relu(conv2(F.max_pool2d(F.relu(conv1(x)), 2)))[:, 1].amax(dim=(1, 2))
+
+    with torch.no_grad():
+        h1 = F.relu(conv1(x))
+        pooled, switches = F.max_pool2d(h1, 2, return_indices=True)
+        h2 = F.relu(conv2(pooled))
+        only = torch.zeros_like(h2)  # "set all other activations in the layer to zero"
+        at = h2[0, 1].argmax()
+        only[0, 1].view(-1)[at] = h2[0, 1].flatten()[at]
+        down = F.conv_transpose2d(F.relu(only), conv2.weight, stride=2, output_padding=(1, 0))
+        down = F.max_unpool2d(down, switches, 2, output_size=h1.shape[-2:])
+        down = F.conv_transpose2d(F.relu(down), conv1.weight)
+    assert_close(unit(x) * deconvnet(unit, x), down)
+
+
+def test_deconvnet_does_not_ask_which_units_were_on():
+    # without pooling the image does not enter at all: two transposed convolutions and a rectifier between them
+    model = net(nn.Conv2d(2, 5, 3), nn.ReLU(), nn.Conv2d(5, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 4))
+    readout = model[5].weight[1].reshape(1, 3, 3, 4)
+    with torch.no_grad():
+        down = F.conv_transpose2d(readout.clamp(min=0), model[2].weight)
+        down = F.conv_transpose2d(down.clamp(min=0), model[0].weight)
+    f = lambda x: model(x)[:, 1]
+    x = noise(2, 2, 6, 7, seed=1)
+    assert_close(deconvnet(f, x), down.expand(2, -1, -1, -1))
+    assert not torch.allclose(deconvnet(f, x), guided_backpropagation(f, x))
+
+
+def test_guided_backpropagation_matches_backward_hooks():
+    model = net(nn.Conv2d(2, 5, 3), nn.ReLU(), nn.Conv2d(5, 3, 3, groups=1), nn.ReLU(), nn.Flatten(), nn.Linear(84, 7))
+    x = noise(2, 2, 8, 11, seed=1)
+    hooked = copy.deepcopy(model)
+    for layer in hooked:
+        if isinstance(layer, nn.ReLU):
+            layer.register_full_backward_hook(lambda layer, below, above: (below[0].clamp(min=0),))
+    leaf = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(hooked(leaf)[:, 2].sum(), leaf)
+    assert_close(guided_backpropagation(lambda x: model(x)[:, 2], x), expected)
+    assert not torch.allclose(expected, gradient(lambda x: model(x)[:, 2], x))
+
+
+def in_place(x):
+    y = x + 0
+    y.relu_()
+    return y
+
+
+def in_place_function(x):
+    y = x + 0
+    F.relu(y, inplace=True)
+    return y
+
+
+SIX = [
+    F.relu6,
+    nn.ReLU6(),
+    nn.ReLU6(inplace=True),
+    lambda x: F.relu6(x + 0, True),
+    lambda x: F.hardtanh(x, 0, 6),
+    lambda x: F.hardtanh(x + 0, 0, 6, True),
+    lambda x: F.hardtanh_(x + 0, min_val=0.0, max_val=6.0),
+]
+RELUS = [
+    F.relu,
+    torch.relu,
+    lambda x: x.relu(),
+    nn.ReLU(),
+    nn.ReLU(inplace=True),
+    in_place,
+    in_place_function,
+    lambda x: F.relu(input=x),
+    lambda x: torch.relu_(x + 0),
+]
+
+
+@pytest.mark.parametrize("relu", RELUS + SIX)
+def test_every_spelling_of_the_rectifiers_is_seen(relu):
+    top = 6.0 if relu in SIX else 100.0
+    values = torch.tensor([-1.0, 2.0, 7.0, -3.0, 4.0, 8.0])
+    weights = torch.tensor([1.0, 2.0, 3.0, -4.0, -5.0, -6.0])
+    x = values.reshape(1, 1, 1, 6)
+    f = lambda x: (relu(x * 1) * weights).sum(dim=(1, 2, 3))
+    passed, positive = (values > 0) & (values < top), weights > 0
+    for rule, mask in (("gradient", passed), ("deconvnet", positive), ("guided", passed & positive)):
+        assert torch.equal(back(f, x, rule).flatten(), weights * mask)
+    assert torch.equal(x.flatten(), values)
+
+
+def test_a_squashing_function_is_no_rectifier():
+    x = noise(1, 1, 3, 5)
+    f = lambda x: (F.hardtanh(x, -0.5, 0.7) + F.hardtanh(x) + x.tanh()).sum(dim=(1, 2, 3))
+    assert torch.equal(back(f, x, "deconvnet"), gradient(f, x))
+    assert torch.equal(back(f, x, "guided"), gradient(f, x))
+
+
+def test_values_are_those_of_the_model_under_every_rule():
+    model, seen = net(nn.Conv2d(1, 3, 3), nn.ReLU6(), nn.Flatten(), nn.Linear(3 * 12, 2)), []
+    x = 5 * noise(2, 1, 5, 6, seed=1)
+
+    def f(x):
+        seen.append(model(x)[:, 0])
+        return seen[-1]
+
+    for rule in RULES:
+        back(f, x, rule)
+    assert torch.equal(seen[0], seen[1])
+    assert torch.equal(seen[0], seen[2])
+
+
+def test_the_model_and_torch_are_as_before():
+    model = ModernLeNet(generator=stream()).train()
+    before = copy.deepcopy(model.state_dict())
+    x = torch.randn(2, 1, 32, 32, generator=stream(1))
+    kept = x.clone()
+    f = lambda x: model(x)[:, 0]
+    true = gradient(f, x)
+    for rule in RULES:
+        back(f, x, rule)
+    assert torch.equal(true, gradient(f, x))
+    assert model.training
+    assert all(p.grad is None for p in model.parameters())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(x, kept)
+    assert not x.requires_grad
+    with torch.no_grad():
+        assert torch.equal(true, gradient(f, x))
+    with pytest.raises(RuntimeError, match="on purpose"):
+        deconvnet(lambda x: (_ for _ in ()).throw(RuntimeError("on purpose")), x)
+    assert torch.equal(true, gradient(f, x))  # the rule ended with the error
+
+
+def test_what_does_not_depend_on_the_image_has_no_gradient():
+    parameter = torch.ones(2, requires_grad=True)
+    assert torch.equal(gradient(lambda x: parameter * 3, torch.ones(2, 1, 2, 2)), torch.zeros(2, 1, 2, 2))
+
+
+# Saliency, occlusion, strongest images
+
+
+def test_saliency_of_a_linear_model_is_its_largest_weight():
+    weights = noise(2, 3, 5, 7)
+    f = lambda x: (x * weights[0]).sum(dim=(1, 2, 3))
+    assert torch.equal(saliency(f, noise(1, 3, 5, 7, seed=1)), weights[:1].abs().max(dim=1).values)
+
+
+def test_occlusion_finds_a_planted_square():
+    x = torch.zeros(1, 1, 12, 15)
+    x[:, :, 4:8, 6:10] = 1
+    answers = occlusion(lambda x: x.sum(dim=(1, 2, 3)), x, size=4, stride=1)
+    assert answers.shape == (9, 12)
+    assert answers.argmin() == 4 * 12 + 6
+    assert answers[4, 6] == 0
+    assert answers[4, 7] == 4  # one column of the square shows
+    assert answers[0, 0] == 16
+
+
+@pytest.mark.parametrize("batch", [1, 4, 100])
+def test_occlusion_matches_a_loop(batch):
+    x, weights = noise(1, 3, 9, 11), noise(3, 9, 11, seed=1)
+    f = lambda x: (x * weights).sum(dim=(1, 2, 3)).tanh()
+    found = occlusion(f, x, size=3, stride=2, value=0.5, batch=batch)
+    for i in range(4):
+        for j in range(5):
+            covered = x.clone()
+            covered[0, :, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] = 0.5
+            assert_close(found[i, j], f(covered)[0])
+    assert found.shape == (4, 5)
+    assert torch.equal(x, noise(1, 3, 9, 11))
+
+
+def test_strongest_images_match_a_sort():
+    maps = noise(11, 3, 2, 5)
+    best = top_activations(maps, 4)
+    for c in range(3):
+        peaks = sorted(((maps[n, c].max().item(), n) for n in range(11)), reverse=True)[:4]
+        assert best.images[c].tolist() == [n for _, n in peaks]
+        assert best.values[c].tolist() == [value for value, _ in peaks]
+        for value, n, i, j in zip(*(found[c] for found in best), strict=True):
+            assert maps[n, c, i, j] == value
+    in_batches = top_activations(iter(maps.split(4)), 4)
+    assert all(torch.equal(a, b) for a, b in zip(best, in_batches, strict=True))
+
+
+def test_total_variation_by_hand():
+    x = torch.tensor([[[[0.0, 2.0, 3.0], [1.0, 2.0, 7.0]]], [[[5.0] * 3] * 2]])
+    # down: 1, 0, 4: mean 5/3; across: 2, 1, 1, 5: mean 9/4
+    assert_close(total_variation(x), torch.tensor([5 / 3 + 9 / 4, 0.0]))
+
+
+# Dreams
+
+
+def test_dreams_rise_at_every_step_of_every_octave():
+    model = net(nn.Conv2d(2, 7, 3), nn.ReLU(), nn.Conv2d(7, 5, 3))
+    f = lambda x: model(x).square().mean(dim=(1, 2, 3))
+    x = 0.3 * noise(1, 2, 17, 23).clamp(-3, 3)
+    dream = deep_dream(f, x, octaves=3, steps=7, step_size=0.3)
+    assert [len(numbers) for numbers in dream.objective] == [8] * 3
+    for numbers in dream.objective:
+        assert all(later >= earlier for earlier, later in pairwise(numbers))
+        assert numbers[-1] > 1.5 * numbers[0]
+    assert dream.image.shape == x.shape
+    assert dream.objective[-1][-1] == f(dream.image).item()
+    assert -1 <= dream.image.min() <= dream.image.max() <= 1
+
+
+def test_a_step_that_overshoots_is_halved():
+    # |x| from 0.3 by steps of 1 leads to 0.7, no better; half of it to 0.2, better
+    x = torch.full((1, 1, 3, 3), 0.3)
+    f = lambda x: -x.abs().mean(dim=(1, 2, 3))
+    for halvings, end in ((0, 0.3), (1, 0.2), (5, 0.2)):
+        dream = deep_dream(f, x, octaves=1, steps=1, step_size=1.0, halvings=halvings)
+        assert_close(dream.image, torch.full((1, 1, 3, 3), 1.0).sign() * (end if end == 0.3 else -end))
+        assert dream.objective == [pytest.approx([-0.3, -end])]
+
+
+def test_a_linear_question_is_answered_by_steps_of_known_length():
+    weights = torch.tensor([[1.0, -3.0], [2.0, 0.0]])  # mean absolute value 1.5
+    dream = deep_dream(
+        lambda x: (x * weights).sum(dim=(1, 2, 3)), torch.zeros(1, 1, 2, 2), octaves=1, steps=2, step_size=0.3
+    )
+    assert_close(dream.image[0, 0], 2 * 0.3 * weights / 1.5 * torch.tensor([[1.0, 1 / 1.2], [1.0, 1.0]]))
+
+
+def test_octaves_grow_by_the_scale_and_nothing_is_added_without_steps():
+    sizes = []
+
+    def f(x):
+        sizes.append(tuple(x.shape[-2:]))
+        return x.mean(dim=(1, 2, 3))
+
+    x = noise(1, 3, 40, 60).clamp(-1, 1)
+    dream = deep_dream(f, x, octaves=3, scale=2.0, steps=0)
+    assert torch.equal(dream.image, x)
+    assert sizes == [(10, 15), (20, 30), (40, 60)]
+
+
+def test_what_a_small_octave_adds_arrives_in_the_large_one():
+    # the question is answered at the smallest size only: the dream is the image plus what was added there
+    f = lambda x: x.mean(dim=(1, 2, 3)) * (1.0 if x.shape[-1] == 10 else 0.0)
+    x = 0.2 * noise(1, 1, 20, 20).clamp(-2, 2)
+    dream = deep_dream(f, x, octaves=2, scale=2.0, steps=3, step_size=0.1)
+    assert_close(dream.image, (x + 0.3).clamp(-1, 1), atol=1e-6, rtol=0)
+
+
+# What is refused
+
+IMAGE = torch.zeros(1, 1, 5, 5)
+MEAN = lambda x: x.mean(dim=(1, 2, 3))
+NAN = torch.full((1, 1, 5, 5), torch.nan)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(1, 5, 5), torch.zeros(1, 1, 0, 5), IMAGE.byte(), NAN])
+def test_rejects_what_is_no_image(x):
+    calls = [gradient, deconvnet, guided_backpropagation, saliency, deep_dream]
+    calls.append(lambda f, x: occlusion(f, x, size=1, stride=1))
+    for call in calls:
+        with pytest.raises(ValueError, match="images are"):
+            call(MEAN, x)
+
+
+def test_rejects_two_images_where_one_is_asked_for():
+    with pytest.raises(ValueError, match=r"\(1, c, h, w\)"):
+        deep_dream(MEAN, IMAGE.repeat(2, 1, 1, 1))
+    with pytest.raises(ValueError, match=r"\(1, c, h, w\)"):
+        occlusion(MEAN, IMAGE.repeat(2, 1, 1, 1), size=1, stride=1)
+
+
+def test_rejects_unknown_rules_and_questions_with_more_than_one_answer():
+    with pytest.raises(ValueError, match="rule is one of .* found 'relu'"):
+        back(MEAN, IMAGE, "relu")
+    for f in (lambda x: x, lambda x: x.mean(), lambda x: x.mean(dim=(2, 3))):
+        with pytest.raises(ValueError, match=r"one number an image, \(1,\), found shape"):
+            gradient(f, IMAGE)
+    with pytest.raises(ValueError, match="one number an image"):
+        occlusion(lambda x: x.mean(), IMAGE, size=2, stride=1)
+
+
+@pytest.mark.parametrize("options", [(0, 1, 1), (6, 1, 1), (2, 0, 1), (2, 1, 0)])
+def test_occlusion_rejects_squares_that_do_not_fit(options):
+    size, stride, batch = options
+    with pytest.raises(ValueError, match="size is from 1 to 5"):
+        occlusion(MEAN, IMAGE, size=size, stride=stride, batch=batch)
+
+
+@pytest.mark.parametrize("maps", [torch.zeros(3, 5, 5), torch.zeros(0, 3, 5, 5), [], [IMAGE, torch.zeros(1, 2, 5, 5)]])
+def test_top_activations_rejects_what_is_no_maps(maps):
+    with pytest.raises(ValueError, match="maps are"):
+        top_activations(maps, 1)
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_top_activations_rejects_more_images_than_there_are(k):
+    with pytest.raises(ValueError, match="k is from 1 to 2"):
+        top_activations(torch.zeros(2, 1, 3, 3), k)
+
+
+@pytest.mark.parametrize(
+    "options", [{"octaves": 0}, {"steps": -1}, {"scale": 1.0}, {"step_size": 0.0}, {"halvings": -1}]
+)
+def test_deep_dream_rejects_numbers_out_of_range(options):
+    with pytest.raises(ValueError, match="octaves >= 1"):
+        deep_dream(MEAN, IMAGE, **options)
+
+
+def test_deep_dream_rejects_pixels_outside_the_bounds():
+    deep_dream(MEAN, IMAGE + 1.175, bounds=(-0.1, 1.175), steps=0)  # a float32 slightly above the number
+    with pytest.raises(ValueError, match=r"inside \(0, 1\), found -0.5 to -0.5"):
+        deep_dream(MEAN, IMAGE - 0.5, bounds=(0, 1))
