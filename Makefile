@@ -24,7 +24,7 @@ book: $(STAMP)  ## execute what changed and render the site
 	@$(BIN)/python book/_ext/build.py $(if $(BUDGET),--budget $(BUDGET))
 
 test: $(STAMP)  ## run the tests (those of the site look at what `make book` built)
-	@$(BIN)/python -m pytest --numprocesses=logical --dist=loadgroup --cov --cov-report=term:skip-covered -q
+	@$(BIN)/python -m pytest --numprocesses=logical --dist=loadscope --cov --cov-report=term:skip-covered -q
 	@echo "all tests passed; coverage is above"
 
 lint: $(STAMP)  ## style, types

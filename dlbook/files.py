@@ -25,7 +25,7 @@ SHA256 = {  # of the files in dlbook/data; README.md beside them says where each
     "cifar10_train_5000.webp": "ae0145914590bc0d4ea9595a6d4e3ce4806063886120a3b7b6576a7bc936049b",
     "cifar10_train_5000_labels.npy": "4c32e369604aa65877320c5cacca51427f83e2f6b5791da0504702010cee24db",
     "glove_100d_20k.npz": "acb1611f1207f272daac0299b484d58e0f97d04141a115a254abc0095cc35a2e",
-    "imagenet_classes.txt": "acf75ef0abe89694b19056e0796401068b459c457baa30335f240c7692857355",
+    "imagenet_names.txt": "acf75ef0abe89694b19056e0796401068b459c457baa30335f240c7692857355",
     "kjv.txt.xz": "baaeeb983dcd77d29fe90aa9c0d029ac7ad8dcb1be68fd1aeafba56a1a0d1c37",
     "mnist.npz": "a7ca5941ed14a4e275a85c70d92dc1ec30216050a9a8efb4cd648939b6ce6b80",
     "speech_8khz_mulaw.npz": "c4cd105343bc0b42893e45fc8f508e9e204f6da0ce5f67514a26f22b00473005",

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,13 +35,22 @@ SLOWEST = ("test_build.py", "test_training.py", "test_browser.py", "test_graph.p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give test processes a file each, of the site a page each, and the slow files first, so that none ends alone."""
-    for item in items:
-        group = item.path.name
-        if group == "test_browser.py" and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            group += "".join(str(value) for value in item.callspec.params.values())
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}/{group}"))
+    """Put the slow files first, so that no process ends alone with one of them."""
     items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each test process a file, or of the site's tests a page, at a time: their fixtures are costly."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFileAndPage(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return file + test.partition("[")[2] if file.endswith("test_browser.py") else file
+
+    config.option.loadscopereorder = False  # keep the order above
+    return ByFileAndPage(config, log)
 
 
 @pytest.fixture

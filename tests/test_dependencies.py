@@ -56,7 +56,7 @@ def test_closure_is_what_an_import_reads(toy, code, expected):
 
 def test_data_files_are_those_that_a_module_names():
     chosen = {path.name for path in data_files(closure("from dlbook.data import king_james"))}
-    assert chosen == {"kjv.txt.xz", "glove_100d_20k.npz"}  # text.py reads both
+    assert chosen == {"kjv.txt.xz", "glove_100d_20k.npz", "imagenet_names.txt"}  # text.py reads all
     assert data_files(closure("from dlbook.data import Batches, xor")) == []
     mnist = {path.name for path in data_files(closure("from dlbook.data import mnist"))}
     assert "mnist.npz" in mnist

@@ -78,5 +78,5 @@ def imagenet_classes() -> list[str]:
     >>> names[0], names[281], len(names)
     ('tench, Tinca tinca', 'tabby, tabby cat', 1000)
     """
-    lines = verified("imagenet_classes.txt").read_text(encoding="ascii").splitlines()
+    lines = verified("imagenet_names.txt").read_text(encoding="ascii").splitlines()
     return [line.split(" ", maxsplit=1)[1] for line in lines]
