@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import torch
-from bench import Case
 from torch import Generator, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
+from bench import Case
 from dlbook.data import Batches
 from dlbook.training import fit
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ matplotlib.use("agg")  # in this process only: in the environment it would silen
 from dlbook.device import threads  # noqa: E402
 
 threads(1)
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 collect_ignore_glob = ["*bench*.py", "mutate.py"]  # programs, which `--doctest-modules` would import
 

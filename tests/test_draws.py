@@ -2,11 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from common import stream
 from dlbook.draws import normal_, undrawn, uniform_
-
-
-def stream(seed: int = 3) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -8,11 +8,11 @@ from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from parts import read_parts
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from dlbook.timeline import EVENTS, Event
+from parts import read_parts
 
 
 class SourcesDirective(SphinxDirective):

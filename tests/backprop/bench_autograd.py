@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from bench import Case
 from torch import nn
 from torch.nn import functional as F
 
+from bench import Case
 from dlbook.backprop.autograd import Tensor, conv2d, cross_entropy, max_pool2d
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from bench import Case
 from torch.nn import functional as F
 
+from bench import Case
 from dlbook.backprop.backpropagation import backprop
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import Case
 from torch.nn import functional as F
 
+from bench import Case
 from dlbook.backprop.autograd import Tensor, cross_entropy
-from dlbook.backprop.graph import optimize, trace, with_gradients
+from dlbook.backprop.graph import trace, with_gradients
+from dlbook.backprop.passes import optimize
 
 
 def loss(x: Tensor, y: Any, *parameters: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from bench import Case
 from torch import Tensor, nn
 
+from bench import Case
 from dlbook.backprop import activations
 from dlbook.backprop.mlp import MLP
 

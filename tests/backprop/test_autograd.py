@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from common import draw
 from dlbook.backprop import autograd
 from dlbook.backprop.autograd import (
     Tensor,
@@ -30,10 +31,6 @@ from dlbook.backprop.autograd import (
     unfold,
     where,
 )
-
-
-def draw(*shape, seed=0, low=-2.0, high=2.0):
-    return np.random.default_rng(seed).uniform(low, high, shape)
 
 
 def both(ours, theirs, *arrays):

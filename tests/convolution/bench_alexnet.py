@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bench import Case
 from torch import Tensor, nn
 
+from bench import Case
 from dlbook.convolution.alexnet import AlexNet, LocalResponseNorm, SmallAlexNet, random_crop_and_flip
 
 

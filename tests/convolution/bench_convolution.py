@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from bench import Case
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench import Case
 from dlbook.convolution.convolution import (
     Conv2d,
     conv2d,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import torch
-from bench import Case
 
+from bench import Case
 from dlbook.convolution.efficientnet import EfficientNetLite0
 from dlbook.convolution.resnet import ResNet
 

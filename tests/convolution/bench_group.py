@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import torch
-from bench import Case
 from torch import Tensor, nn
 
+from bench import Case
 from dlbook.convolution.group import P4Conv2d, P4MConv2d
 
 

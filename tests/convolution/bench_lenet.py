@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from bench import Case
 from torch import Tensor, nn
 
+from bench import Case
 from dlbook.convolution.lenet import LeNet5, ModernLeNet
 
 

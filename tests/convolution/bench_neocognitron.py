@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
-from bench import Case
 from skimage.filters import gabor_kernel
 
+from bench import Case
 from dlbook.convolution.neocognitron import Stage, gabor
 from dlbook.data import mnist
 

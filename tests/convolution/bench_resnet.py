@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
-from bench import Case
 
+from bench import Case
 from dlbook.convolution.resnet import ResNet
 
 

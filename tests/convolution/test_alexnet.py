@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from common import F64, noise, size, stream, with_biases
 from dlbook.convolution.alexnet import (
     ILSVRC,
     AlexNet,
@@ -23,28 +24,7 @@ from dlbook.convolution.alexnet import (
 )
 from dlbook.convolution.inception import multiply_adds
 
-F64 = torch.float64
 ROOT = Path(__file__).parents[2]
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape, seed=0):
-    return torch.randn(*shape, generator=stream(seed), dtype=F64)
-
-
-def size(model):
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def with_biases(model):
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith("bias"):
-                parameter.copy_(0.1 * noise(*parameter.shape, seed=len(name)))
-    return model
 
 
 # Local response normalization

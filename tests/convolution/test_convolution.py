@@ -10,6 +10,7 @@ from scipy import ndimage, signal
 from torch import nn
 from torch.testing import assert_close
 
+from common import F64, noise, stream
 from dlbook.convolution.convolution import (
     Conv2d,
     GlobalMaxPool2d,
@@ -28,7 +29,6 @@ from dlbook.convolution.convolution import (
     unfold2d,
 )
 
-F64 = torch.float64
 FORMS = (conv2d, conv2d_unfold, conv2d_fft)
 OPTIONS = [
     {},
@@ -42,10 +42,6 @@ OPTIONS = [
     {"dilation": (2, 1)},
     {"dilation": (1, 3), "stride": (2, 3), "padding": (3, 1)},
 ]
-
-
-def noise(*shape, seed=0, dtype=F64):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 # One dimension
@@ -363,7 +359,7 @@ def test_layer_and_the_three_forms_agree():
 
 
 def test_layer_draws_from_its_generator_within_torchs_bound():
-    layers = [Conv2d(3, 50, (3, 5), generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    layers = [Conv2d(3, 50, (3, 5), generator=stream(seed)) for seed in (0, 0, 1)]
     assert torch.equal(layers[0].weight, layers[1].weight)
     assert not torch.equal(layers[0].weight, layers[2].weight)
     bound = 1 / math.sqrt(45)

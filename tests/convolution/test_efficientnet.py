@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
+from common import F64, shaken, stream
 from dlbook.chapters import MissingExtraError
 from dlbook.convolution import efficientnet
 from dlbook.convolution.efficientnet import (
@@ -19,27 +20,6 @@ from dlbook.convolution.efficientnet import (
     prepare,
 )
 from dlbook.data import imagenet_classes
-
-F64 = torch.float64
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def shaken(module, seed=0):
-    """Give every parameter and every running statistic a value of its own, in float64."""
-    module, generator = module.to(F64), stream(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator, dtype=F64)
-        for name, buffer in module.named_buffers():
-            if name.endswith("running_var"):
-                buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator, dtype=F64))
-            elif name.endswith("running_mean"):
-                buffer.copy_(torch.randn(buffer.shape, generator=generator, dtype=F64))
-    return module.eval()
-
 
 # Counts
 
@@ -144,7 +124,7 @@ def by_functions(block, x, kernel, stride, expansion):
 @pytest.mark.parametrize("c_out", [5, 7])
 @pytest.mark.parametrize("kernel", [3, 5])
 def test_inverted_residual_matches_functions(expansion, stride, c_out, kernel):
-    block = shaken(InvertedResidual(5, c_out, kernel, stride, expansion))
+    block = shaken(InvertedResidual(5, c_out, kernel, stride, expansion)).eval()
     x = torch.randn(2, 5, 8, 10, generator=stream(1), dtype=F64)
     assert_close(block(x), by_functions(block, x, kernel, stride, expansion))
     assert block.adds == (stride == 1 and c_out == 5)

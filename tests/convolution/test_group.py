@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
+from common import F64, noise, stream
 from dlbook.convolution.convolution import equivariance_error
 from dlbook.convolution.group import (
     GroupMaxPool,
@@ -22,17 +23,12 @@ from dlbook.convolution.group import (
     transform_maps,
 )
 
-F64 = torch.float64
 LAYERS = {1: P1Conv2d, 4: P4Conv2d, 8: P4MConv2d}
 ORDERS = pytest.mark.parametrize("order", [4, 8])
 
 
-def noise(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=F64)
-
-
 def layer(order, *sizes, **options):
-    draw = torch.Generator().manual_seed(order)
+    draw = stream(order)
     return LAYERS[order](*sizes, **options, generator=draw, dtype=F64)
 
 
@@ -261,7 +257,7 @@ def test_parameters_grow_with_the_group_only_after_the_lift(order, weights):
 
 
 def test_weights_come_from_the_generator_within_the_bound_of_torch():
-    twice = [P4Conv2d(7, 11, 3, generator=torch.Generator().manual_seed(5)) for _ in range(2)]
+    twice = [P4Conv2d(7, 11, 3, generator=stream(5)) for _ in range(2)]
     assert torch.equal(twice[0].weight, twice[1].weight)
     bound = (7 * 4 * 9) ** -0.5
     assert 0.95 * bound < twice[0].weight.abs().max() <= bound

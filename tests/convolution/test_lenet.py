@@ -11,6 +11,7 @@ from scipy.signal import correlate2d
 from torch import nn
 from torch.testing import assert_close
 
+from common import F64, noise, stream
 from dlbook.convolution.lenet import (
     RBF,
     CoveringConv2d,
@@ -26,16 +27,6 @@ from dlbook.convolution.lenet import (
     scaled_tanh,
 )
 from dlbook.data import mnist
-
-F64 = torch.float64
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape, seed=0, dtype=F64):
-    return torch.randn(*shape, generator=stream(seed), dtype=dtype)
 
 
 @pytest.fixture(scope="module")

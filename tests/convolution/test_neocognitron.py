@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from skimage.filters import gabor_kernel
 from torch.testing import assert_close
 
+from common import F64, stream
 from dlbook.convolution.neocognitron import (
     Neocognitron,
     Stage,
@@ -27,12 +28,6 @@ from dlbook.convolution.neocognitron import (
     v_cells,
 )
 from dlbook.data import mnist
-
-F64 = torch.float64
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def positive(*shape, seed=0):

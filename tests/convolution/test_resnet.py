@@ -8,33 +8,8 @@ import torch.nn.functional as F
 from torch.func import functional_call, jacrev
 from torch.testing import assert_close
 
+from common import F64, noise, shaken, stream
 from dlbook.convolution.resnet import Block, ResNet, lesion
-
-F64 = torch.float64
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape, seed=0):
-    return torch.randn(*shape, generator=stream(seed), dtype=F64)
-
-
-def shaken(module, seed=0):
-    """Give every parameter and every running statistic a value of its own, in float64."""
-    module = module.to(F64)
-    generator = stream(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter += 0.2 * torch.randn(parameter.shape, generator=generator, dtype=F64)
-        for name, buffer in module.named_buffers():
-            if name.endswith("running_var"):
-                buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator, dtype=F64))
-            elif name.endswith("running_mean"):
-                buffer.copy_(torch.randn(buffer.shape, generator=generator, dtype=F64))
-    return module
-
 
 # Counts of the papers
 

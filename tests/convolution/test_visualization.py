@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.testing import assert_close
 
+from common import F64, noise, stream
 from dlbook.convolution.lenet import ModernLeNet
 from dlbook.convolution.visualization import (
     RULES,
@@ -23,16 +24,6 @@ from dlbook.convolution.visualization import (
     top_activations,
     total_variation,
 )
-
-F64 = torch.float64
-
-
-def stream(seed=0):
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(*shape, seed=0):
-    return torch.randn(*shape, generator=stream(seed), dtype=F64)
 
 
 def net(*layers, seed=0):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-from bench import Case
 from torch.utils.data import DataLoader, TensorDataset
 
+from bench import Case
 from dlbook.data import Batches
 
 

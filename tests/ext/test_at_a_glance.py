@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from at_a_glance import in_words, recorded_seconds
 
 BLOCK = """

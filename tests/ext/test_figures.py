@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from docutils import nodes
-from figures import png_size, set_sizes
 from sphinx.util.docutils import new_document
+
+from figures import png_size, set_sizes
 
 
 def png(width: int, height: int) -> bytes:

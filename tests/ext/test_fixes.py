@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import fixes
 import pytest
+
+import fixes
 
 PAGE = r"""# Page
 

@@ -2,6 +2,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+
 from quiz import QuizError, read_quiz
 
 GOOD = r"""

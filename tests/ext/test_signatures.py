@@ -2,8 +2,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from signatures import FullNames, as_written, describe, fields, without_fields
 from torch import Tensor, nn
+
+from signatures import FullNames, as_written, describe, fields, without_fields
 
 Floats = NDArray[np.float64]
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from bench import Case
 from scipy.ndimage import distance_transform_edt
 
+from bench import Case
 from dlbook.foundations.deformable import place_part
 
 

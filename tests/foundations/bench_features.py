@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from bench import Case
 from skimage.feature import hog as scikit_hog
 
+from bench import Case
 from dlbook.data import cifar10, mnist
 from dlbook.foundations.features import hog
 

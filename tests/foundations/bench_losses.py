@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from bench import Case
 from sklearn.metrics import hinge_loss
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from bench import Case
 from dlbook.foundations import losses
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from bench import Case
 from sklearn.linear_model import Ridge
 
+from bench import Case
 from dlbook.data import mnist
 from dlbook.foundations.regression import fit_polynomial, ridge
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from bench import Case
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from bench import Case
 from dlbook.foundations.search import astar
 
 SIDE = 100

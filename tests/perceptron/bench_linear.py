@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from bench import Case
 from sklearn.linear_model import Perceptron as SklearnPerceptron
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench import Case
 from dlbook.data import mnist
 from dlbook.perceptron.linear import MulticlassPerceptron, SoftmaxRegression
 

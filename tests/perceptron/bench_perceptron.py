@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from bench import Case
 from sklearn.linear_model import Perceptron as SklearnPerceptron
 
+from bench import Case
 from dlbook.data import mnist
 from dlbook.perceptron.perceptron import AveragedPerceptron, Perceptron
 

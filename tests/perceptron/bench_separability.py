@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-from bench import Case
 from sklearn.svm import SVC
 
+from bench import Case
 from dlbook.perceptron.separability import nearest_hull_points
 
 

@@ -1,0 +1,63 @@
+"""What the tests of several modules need: random arrays, models without zeros, and equality bit for bit."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+Array = np.ndarray[Any, Any]
+F64 = torch.float64
+
+
+def stream(seed: int = 0) -> torch.Generator:
+    """Return a generator of random numbers."""
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(*shape: int, seed: int = 0, dtype: torch.dtype = F64) -> torch.Tensor:
+    """Return a tensor of standard normal numbers."""
+    return torch.randn(*shape, generator=stream(seed), dtype=dtype)
+
+
+def draw(*shape: int, seed: int = 0, low: float = -2.0, high: float = 2.0) -> Array:
+    """Return an array of uniform numbers."""
+    return np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def same(found: Sequence[Array], expected: Sequence[Array]) -> None:
+    """Assert that arrays are equal bit for bit, NaN and the sign of zero included."""
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape
+        assert a.dtype == b.dtype
+        assert np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+
+
+def size(model: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def with_biases(model: nn.Module) -> nn.Module:
+    """Give every bias numbers of its own: a fault in a bias that is zero would not be seen."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.copy_(0.1 * noise(*parameter.shape, seed=len(name)))
+    return model
+
+
+def shaken(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Give every parameter and every running statistic a value of its own, in float64."""
+    model, generator = model.to(F64), stream(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape, generator=generator, dtype=F64)
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_var"):
+                buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator, dtype=F64))
+            elif name.endswith("running_mean"):
+                buffer.copy_(torch.randn(buffer.shape, generator=generator, dtype=F64))
+    return model
