@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     notebook.add_argument("--force", action="store_true", help="overwrite the file")
     run = commands.add_parser("run", help="run chapters and say whether their claims hold")
     run.add_argument("chapter", nargs="+", help="names, as `dlbook list` shows them; `all` for every chapter")
-    run.add_argument("-j", "--jobs", type=int, help="chapters at a time (default: the number of cores)")
+    run.add_argument("-j", "--jobs", type=int, help="chapters at a time (default: DLBOOK_JOBS, or one a core)")
     run.add_argument("--gpu", action="store_true", help="compute on the GPU, with the budgets that chapters give it")
     options = parser.parse_args(arguments)
     commands_by_name: dict[str, Callable[[argparse.Namespace], int]] = {

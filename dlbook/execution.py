@@ -65,7 +65,8 @@ def execute(
     cache : Path, optional
         Folder of the jupyter-cache; without one everything is executed and nothing kept.
     jobs : int, optional
-        Kernels at a time, the number of cores unless told otherwise; each computes on one thread.
+        Kernels at a time, each of which computes on one thread.  Unless told, as many as ``DLBOOK_JOBS`` in the
+        environment says, or as there are cores.
     time_limit : float
         Seconds a chapter.
     progress : bool
@@ -80,7 +81,10 @@ def execute(
     ------
     MissingExtraError
         If the extra ``notebook`` is not installed.
+    ValueError
+        If ``jobs`` or ``DLBOOK_JOBS`` is not a whole number of at least 1.
     """
+    jobs = _kernels(jobs)
     try:
         import nbclient  # noqa: F401
     except ImportError as error:
@@ -96,7 +100,7 @@ def execute(
             stale.append((store.last_seconds(path) if store else 1e9, path))
     stale.sort(key=lambda pair: -pair[0])  # the longest first, so that no core waits for it at the end
     display = _Display(len(stale), enabled=progress)
-    pool = ThreadPoolExecutor(max(1, jobs or os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(jobs)
     with display.running():
         try:
             futures = {pool.submit(_run, path, time_limit, display): path for _, path in stale}
@@ -109,6 +113,17 @@ def execute(
             display.end_kernels()
             pool.shutdown(wait=True, cancel_futures=True)
     return [results[path] for path in paths]
+
+
+def _kernels(jobs: int | None) -> int:
+    """Return the number of kernels to run at a time."""
+    told = str(jobs) if jobs is not None else os.environ.get("DLBOOK_JOBS", "")
+    if told and not (told.isdecimal() and int(told)):
+        where = "DLBOOK_JOBS" if jobs is None else "jobs"
+        raise ValueError(f"{where} is a whole number of at least 1, found {told!r}")
+    if told:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class Store:

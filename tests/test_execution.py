@@ -81,6 +81,26 @@ def test_pages_run_at_the_same_time(tmp_path):
     assert [result.error for result in results] == [None, None]
 
 
+def test_one_at_a_time_if_the_environment_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("DLBOOK_JOBS", "1")
+    alone = """
+        import pathlib, time
+        busy = pathlib.Path("busy")
+        busy.touch(exist_ok=False)
+        time.sleep(0.5)
+        busy.unlink()
+    """
+    results = execute([page(tmp_path, name, alone) for name in "ab"], progress=False)
+    assert [result.error for result in results] == [None, None]
+
+
+@pytest.mark.parametrize("jobs", [None, 0, -1])
+def test_no_kernel_at_a_time_is_refused(tmp_path, monkeypatch, jobs):
+    monkeypatch.setenv("DLBOOK_JOBS", "many")
+    with pytest.raises(ValueError, match="at least 1, found 'many'" if jobs is None else f"jobs is .* found '{jobs}'"):
+        execute([page(tmp_path, "a", "print(1)")], jobs=jobs)
+
+
 def test_a_failure_names_page_line_cell_and_traceback_and_stops_no_other(tmp_path, cache, capsys):
     bad = page(tmp_path, "bad", "x = 1", ":tags: [hide-input]\nassert x == 1\nassert x == 2, 'the page says two'")
     good = page(tmp_path, "good", "print('fine')")

@@ -89,7 +89,11 @@ def main() -> int:
     ):
         print(f"nothing changed since the last build\n{page}")
         return 0
-    results = execute(with_cells(), cache=build / ".jupyter_cache")
+    try:
+        results = execute(with_cells(), cache=build / ".jupyter_cache")
+    except ValueError as error:  # of DLBOOK_JOBS, before anything ran
+        print(error, file=sys.stderr)
+        return 1
     print(summary(results), flush=True)
     if options.budget:
         results = [alone(result, options.budget, build / ".jupyter_cache") for result in results]

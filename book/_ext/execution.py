@@ -4,7 +4,6 @@ myst-nb's own cache looks at the cells alone; here a page is executed again when
 read again by Sphinx when its outputs did.  A failing chapter ends the build, after every other has run.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +31,9 @@ def bring_up_to_date(
 ) -> list[str]:
     """Execute what is stale, and return the pages whose outputs differ from those that Sphinx last read."""
     pages = pages_with_cells(Path(app.srcdir), sorted(env.found_docs))
-    jobs = int(os.environ.get("DLBOOK_JOBS", "0")) or None
     # `make book` may not take this site for its own last one
     (Path(app.outdir).parent / "inputs.sha256").unlink(missing_ok=True)
-    results = execute(list(pages.values()), cache=cache_folder(app), jobs=jobs)
+    results = execute(list(pages.values()), cache=cache_folder(app))
     failures = [result.error for result in results if result.error]
     if failures:
         raise ExtensionError(f"{len(failures)} of {len(results)} chapters failed:\n\n" + "\n\n".join(failures))
