@@ -37,6 +37,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--no-first-run",
     "--disable-gpu",
+    "--font-render-hinting=none",  # letters as wide as in a window
     "--disable-software-rasterizer",  # layout is looked at, not shading: a quarter of the time
 ]
 DESKTOP, PHONE, WIDE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 1920, "height": 1080}
@@ -107,20 +108,24 @@ FACTS = """() => {
 # enough, on whichever pages of a process.  What differs from one to the next, ids and texts for images, is among the
 # FACTS of the whole page.
 FEW_OF_A_KIND = """(known) => {
-  const seen = new Map(known);
-  const walk = (element, path) => {
+  const walk = (element, path, seen) => {  // whether nothing in it is new
+    let spent = true;
     for (const child of [...element.children]) {
       const colors = /color|background/.test(child.getAttribute("style")) ? child.getAttribute("style") : "";
       const name = `${path}>${child.localName}.${child.getAttribute("class") ?? ""}.${colors}`;
       seen.set(name, (seen.get(name) ?? 0) + 1);
-      const whole = child.matches("a, button, .katex");  // half a link would be a link without a name
-      if (!whole) walk(child, name);
-      if (seen.get(name) > 3 && (whole || !child.children.length)) child.remove();
+      const whole = child.matches("a, button, summary, .katex");  // half a link would be a link without a name
+      const old = (whole || walk(child, name, seen)) && seen.get(name) > 3;
+      if (old && !child.matches("dt, dd")) child.remove();  // a list of definitions goes as a whole
+      spent &&= old;
     }
+    return spent;
   };
-  document.querySelectorAll(".katex-html").forEach((drawn) => drawn.remove());  // hidden from readers of the other half
-  walk(document.body, "");
-  return [...seen];
+  const article = new Map(known);
+  document.querySelectorAll(".katex-html").forEach((drawn) => drawn.remove());  // not for those who hear the page
+  walk(document.querySelector("article") ?? document.body, "", article);
+  document.querySelectorAll("nav").forEach((nav) => walk(nav, "", new Map()));
+  return [...article];
 }"""
 
 
@@ -185,10 +190,12 @@ def seen(request: pytest.FixtureRequest, window: Any, address: str, known: list[
     tab = window.new_page()
     listen(tab, record, address)
     tab.goto(address + request.param, wait_until="load")
-    tab.evaluate("document.fonts.load(\"18px 'Book Serif'\")")
+    tab.evaluate("document.fonts.ready.then(() => true)")
     record.facts = tab.evaluate(FACTS)
+    tab.evaluate("document.querySelectorAll('details').forEach((folded) => folded.open = true)")
     for size in (PHONE, WIDE, DESKTOP):
         tab.set_viewport_size(size)
+        tab.evaluate("document.fonts.ready.then(() => true)")
         record.covered += tab.evaluate(COVERED)
         record.width[size["width"]] = tab.evaluate("document.documentElement.scrollWidth")
     known[:] = tab.evaluate(FEW_OF_A_KIND, known)
