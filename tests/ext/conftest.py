@@ -1,14 +1,17 @@
 """Build tiny projects with the book's own Sphinx extensions."""
 
+import io
 import os
 import re
-import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 EXTENSIONS = Path(__file__).parent.parent.parent / "book" / "_ext"
 CONF = """
@@ -63,9 +66,26 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Built]:
             (folder / f"{name}.md").write_text(text, "utf8")
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        command = [sys.executable, "-m", "sphinx", "-b", builder, "-n", str(folder), str(folder / "out")]
+        said = io.StringIO()
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # for node
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": path}, check=False)
-        return Built(done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stderr), folder / "out")
+        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(), patch_docutils(), docutils_namespace():
+            patch.setenv("PATH", path)
+            warnings.simplefilter("ignore")  # those of other packages; Sphinx's own are in what it says
+            app = Sphinx(
+                folder,
+                folder,
+                folder / "out",
+                folder / "out" / ".doctrees",
+                builder,
+                {"nitpicky": True},
+                io.StringIO(),
+                said,
+            )
+            try:
+                app.build()
+            except Exception as error:  # the command line does so
+                print(error, file=said)
+                app.statuscode = 2
+        return Built(app.statuscode, re.sub(r"\x1b\[[0-9;]*m", "", said.getvalue()), folder / "out")
 
     return run
