@@ -203,21 +203,23 @@ class Graph:
 
     # Where its results lie
 
-    def home(self, number: int) -> int:
-        """Return the node whose memory the result of a node lies in."""
-        source = self.nodes[number].source
-        while source is not None:
-            number, source = source, self.nodes[source].source
-        return number
+    @property
+    def homes(self) -> list[int]:
+        """For each node the one whose memory its result lies in."""
+        homes: list[int] = []
+        for number, node in enumerate(self.nodes):
+            homes.append(number if node.source is None else homes[node.source])
+        return homes
 
     def deaths(self) -> dict[int, list[int]]:
         """Return for each node the memories, named by the node that owns them, that nobody needs after it."""
+        homes = self.homes
         last: dict[int, int] = {}
         for number, node in enumerate(self.nodes):
             for k in (number, *node.inputs):
-                last[self.home(k)] = number
+                last[homes[k]] = number
         for number in self.outputs:
-            last.pop(self.home(number), None)
+            last.pop(homes[number], None)
         dying: dict[int, list[int]] = defaultdict(list)
         for number, at in last.items():
             dying[at].append(number)
@@ -561,15 +563,22 @@ class _Program:
         self.spare: list[list[Any]] = []  # calls with buffers, which one run has for itself
         self.calls: list[tuple[Any, ...]] = []
         planned = graph.plan.buffer if graph.plan else {}
-        dying = graph.deaths()
+        dying, homes = graph.deaths(), graph.homes
+        residents: dict[int, list[int]] = defaultdict(list)  # views hold the memory, too
+        for number, home in enumerate(homes):
+            residents[home].append(number)
         for number, node in enumerate(graph.nodes):
             if not node.computes:
                 continue
-            dead = {k for k in dying.get(number, ()) if graph.nodes[k].computes and k not in planned}
-            if dead:  # views hold the memory, too
-                dead |= {k for k in range(number + 1) if graph.home(k) in dead}
+            given_up = [k for k in dying.get(number, ()) if graph.nodes[k].computes and k not in planned]
+            dead = tuple(k for home in given_up for k in residents[home] if k <= number)
             function, where = self._flat(node)
-            self.calls.append((number, function, where, dict(node.options), tuple(dead)))
+            self.calls.append((number, function, where, dict(node.options), dead))
+        # outputs whose memory is new in each run, and theirs alone
+        tenants = Counter(homes[k] for k in graph.outputs)
+        self.fresh = [
+            graph.nodes[k].computes and graph.nodes[k].source is None and tenants[k] == 1 for k in graph.outputs
+        ]
 
     def _flat(self, node: Node) -> tuple[Callable[..., Any], list[int]]:
         """Return a function and the slots of its arguments; numbers and the like get slots, too."""
@@ -617,20 +626,13 @@ class _Program:
             slots[number] = function(*[slots[k] for k in where], **options)
             for k in dead:
                 slots[k] = None
-        outputs = [self._own(slots, place) for place in range(len(self.graph.outputs))]
+        outputs = [
+            np.asarray(slots[number]) if fresh else np.array(slots[number])
+            for number, fresh in zip(self.graph.outputs, self.fresh, strict=True)
+        ]
         if self.graph.plan is not None:
             self.spare.append(calls)
         return outputs
-
-    def _own(self, slots: list[Any], place: int) -> Array:
-        """Return an output, copied if its memory is not its own."""
-        outputs = self.graph.outputs
-        number = outputs[place]
-        node = self.graph.nodes[number]
-        shared = any(self.graph.home(k) == number for k in outputs[:place] + outputs[place + 1 :])
-        if node.computes and node.source is None and not shared:
-            return np.asarray(slots[number])
-        return np.array(slots[number])
 
 
 # Small things

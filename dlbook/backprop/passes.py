@@ -189,7 +189,8 @@ def reuse_buffers(graph: Graph) -> Graph:
     """
     graph = replace(graph, plan=None)
     dying = graph.deaths()
-    lasting = {graph.home(number) for number in graph.outputs}
+    homes = graph.homes
+    lasting = {homes[number] for number in graph.outputs}
     sizes: list[int] = []
     buffer: dict[int, int] = {}
     free: list[int] = []

@@ -114,9 +114,9 @@ FILE = """async () => {
 }"""
 
 
-# Of elements with the same path of tags and classes, axe judges the fourth as it judged the three before: three are
-# enough, on whichever pages of a process.  What differs from one to the next, ids and texts for images, is among the
-# FACTS of the whole page.
+# Of elements with the same path of tags and classes, axe judges the third as it judged the two before: two are enough,
+# on whichever pages of a process.  What differs from one to the next, ids and texts for images, is among the FACTS of
+# the whole page.
 FEW_OF_A_KIND = """(known) => {
   const walk = (element, path, seen) => {  // whether nothing in it is new
     let spent = true;
@@ -125,7 +125,7 @@ FEW_OF_A_KIND = """(known) => {
       const name = `${path}>${child.localName}.${child.getAttribute("class") ?? ""}.${colors}`;
       seen.set(name, (seen.get(name) ?? 0) + 1);
       const whole = child.matches("a, button, summary, .katex");  // half a link would be a link without a name
-      const old = (whole || walk(child, name, seen)) && seen.get(name) > 3;
+      const old = (whole || walk(child, name, seen)) && seen.get(name) > 2;
       if (old && !child.matches("dt, dd")) child.remove();  // a list of definitions goes as a whole
       spent &&= old;
     }
