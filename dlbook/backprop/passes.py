@@ -17,10 +17,10 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from dlbook.backprop.autograd import Tensor
-from dlbook.backprop.graph import Example, Graph, Node, Plan, Ref
+from dlbook.backprop.graph import Graph, Node, Plan, Ref
 
 Array = NDArray[Any]
 
@@ -124,7 +124,7 @@ def drop_identities(graph: Graph) -> Graph:
     return remove_dead(_rebuild(graph, drop))
 
 
-def freeze(graph: Graph, values: dict[int, Example]) -> Graph:
+def freeze(graph: Graph, values: dict[int, Tensor | ArrayLike]) -> Graph:
     """Make constants of some inputs, given by place: weights that will change no more, say.
 
     Raises
