@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from bench import Case
 from scipy.differentiate import jacobian
 from torch import Tensor
 
+from bench import Case
 from dlbook.optimization.descent import gradient_descent, numerical_gradient
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from bench import Case
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, StepLR
 
+from bench import Case
 from dlbook.optimization.schedules import cosine, step_decay
 
 
