@@ -1,0 +1,1 @@
+"""Ways down a landscape with millions of directions."""
