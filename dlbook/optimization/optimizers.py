@@ -43,7 +43,7 @@ class _Updates(Optimizer):
             if name == "betas" and (not isinstance(values, list | tuple) or len(values) != 2):
                 raise ValueError(f"betas are two numbers, found {values!r}")
             for value in values:
-                if not (isinstance(value, Real) and 0 <= value < below):
+                if not (isinstance(value, Real) and 0 <= float(value) < below):
                     wanted = "finite" if below == math.inf else f"below {below:g}"
                     raise ValueError(f"{name} is a number, at least 0 and {wanted}, found {value!r}")
 
@@ -76,7 +76,7 @@ class _Updates(Optimizer):
             group.update({**self._ours, **group, **self._fixed})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient, once.
 
         Parameters
