@@ -469,6 +469,9 @@ def test_a_class_keeps_its_meaning_when_it_loads():
         optimizer = make(start())
         optimizer.load_state_dict(plain)
         assert optimizer.param_groups[0]["nesterov"] is expected
+    ahead = Momentum(start())
+    ahead.load_state_dict(torch.optim.SGD(start(), momentum=0.9, nesterov=True).state_dict())
+    assert ahead.param_groups[0]["nesterov"] is False
     decayed = AdamW(start())
     decayed.load_state_dict(torch.optim.Adam(start(), weight_decay=0.1).state_dict())
     assert decayed.param_groups[0]["decoupled_weight_decay"] is True
