@@ -104,6 +104,17 @@ def test_a_state_of_torchs_goes_on_in_ours_and_back(ours, options, theirs, more)
     assert_close(path[-1], expected[-1], rtol=1e-10, atol=1e-10)
 
 
+@EACH
+def test_a_state_of_ours_goes_on_in_torchs(ours, options, theirs, more):
+    yours, params = start(), start()
+    expected = run(theirs(yours, **options, **more), yours, 40)
+    first = ours(params, **options)
+    run(first, params, 20)
+    second = theirs(params, **options, **more)
+    second.load_state_dict(first.state_dict())
+    assert_close(run(second, params, 20, first=20)[-1], expected[-1], rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [(o, o) for o in ALL if o is not Momentum and o is not Nesterov])
 def test_defaults_are_those_of_torch(ours, theirs):
     twin = getattr(torch.optim, theirs.__name__)(start()).param_groups[0]
