@@ -15,15 +15,13 @@ parameter in turn; the chapter has the loops. Names of options, of state entries
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-
-Params = Any  # parameters, named parameters, or dicts with "params" and options of their own, as torch takes them
 
 
 class _Updates(Optimizer):
@@ -33,7 +31,7 @@ class _Updates(Optimizer):
     _fixed: ClassVar[dict[str, bool]] = {}  # options that a loaded state does not change
     _ours: ClassVar[dict[str, bool]] = {}  # options that a state of torch's may lack
 
-    def __init__(self, params: Params, **options: Any) -> None:
+    def __init__(self, params: Iterable[Any], **options: Any) -> None:
         self._check(options)
         super().__init__(params, options)
 
@@ -176,7 +174,7 @@ class SGD(_Updates):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -248,7 +246,7 @@ class Momentum(SGD):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-3,
         momentum: float = 0.9,
         dampening: float = 0,
@@ -295,7 +293,7 @@ class Nesterov(SGD):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 0,
@@ -344,7 +342,7 @@ class Adagrad(_Updates):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-2,
         lr_decay: float = 0,
         weight_decay: float = 0,
@@ -406,7 +404,7 @@ class RMSprop(_Updates):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -481,7 +479,7 @@ class Adam(_Updates):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -541,7 +539,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Params,
+        params: Iterable[Any],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
