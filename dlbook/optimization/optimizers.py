@@ -447,7 +447,7 @@ class Adam(_Updates):
     ----------
     params : iterable of parameters, named parameters or groups
     lr : float
-        Length of the first step of each weight, and about the longest.
+        Length of the first step of each weight; later ones are seldom longer.
     betas : (float, float)
         Shares of the two averages that are kept, each from 0 to below 1.
     eps : float
