@@ -43,4 +43,6 @@ def cases() -> Iterator[Case]:
         lambda: numerical_gradient(lambda x: torch.sin(x).sum(), x),
         lambda: jacobian(lambda x: np.sin(x).sum(axis=0), x.numpy()),
         "scipy.differentiate.jacobian, whose order adapts",
+        "takes a function of one point, as a loss is, and calls it twice a parameter; SciPy's is called with all points "
+        "at once",
     )
