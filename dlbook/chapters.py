@@ -45,7 +45,7 @@ def pages() -> list[Path]:
 
 def with_cells() -> list[Path]:
     """Return the sources of the pages that are executed: the chapters, and front pages that draw something."""
-    return [path for path in pages() if "{code-cell}" in path.read_text(encoding="utf8")]
+    return [path for path in pages() if "{code-cell}" in source(path)]
 
 
 @cache
@@ -60,7 +60,7 @@ def chapters() -> dict[str, Chapter]:
     found = {}
     for path in with_cells():
         if path.parent.name not in ("book", "_book"):
-            text = path.read_text(encoding="utf8")
+            text = source(path)
             title = re.search(r"^# (.+)$", text, flags=re.M)
             found[path.stem] = Chapter(path.stem, path.parent.name, title[1] if title else path.stem, path)
     return found
@@ -89,12 +89,24 @@ def read(path: Path) -> "NotebookNode":
     ------
     MissingExtraError
         If the extra ``notebook`` is not installed.
+    ValueError
+        If the file is not UTF-8.
     """
     try:
         from myst_nb.core.read import read_myst_markdown_notebook
     except ImportError as error:
         raise MissingExtraError('reading chapters needs an extra: pip install "dlbook[notebook]"') from error
-    return read_myst_markdown_notebook(path.read_text(encoding="utf8"), add_source_map=True, path=path)
+    return read_myst_markdown_notebook(source(path), add_source_map=True, path=path)
+
+
+def source(path: Path) -> str:
+    """Return the text of a page, or raise a ValueError that names the file and the place where it is not UTF-8."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}:{line}: not UTF-8 (byte {content[error.start]:#04x}): save it as UTF-8") from error
 
 
 def answer_order(question: str, answers: Sequence[str]) -> list[int]:

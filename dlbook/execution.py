@@ -7,28 +7,33 @@ time limit for the whole chapter, and a report that points into the Markdown sou
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import shutil
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlbook.chapters import CHECKOUT, MissingExtraError, read
 from dlbook.dependencies import fingerprint
 from dlbook.files import write_atomically, write_text
+from dlbook.notebooks.claims import Claim, claims_of
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 TIME_LIMIT = 600.0  # seconds a chapter, by the clock: a hanging cell must end; the budget is one of CPU time
+LONGEST_STREAM = 100_000  # characters that one cell may print
 LOCK = CHECKOUT / "requirements.lock"
+RECORDED = CHECKOUT / "book" / "run-times.json"  # seconds of each page, for the order of a first build
 
 
 @dataclass
@@ -39,13 +44,30 @@ class Result:
     executed: bool  # False: its outputs were in the cache
     cells: list[tuple[int, float]] = field(default_factory=list)  # (line in the source, CPU seconds) of each code cell
     peak_mb: float = 0.0  # highest resident memory of the kernel
-    error: str | None = None  # the whole report
+    error: str | None = None  # the report of the first cell that failed
+    noise: str | None = None  # the report of what was printed on stderr, which is kept out of the page and the cache
     notebook: "NotebookNode | None" = None
 
     @property
     def cpu_seconds(self) -> float:
         """Sum over the cells, the imports included."""
         return sum(seconds for _, seconds in self.cells)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """What the page claims, each with its outcome."""
+        return claims_of(self.notebook) if self.notebook else []
+
+    @property
+    def failed_claims(self) -> list[tuple[Path, int, Claim]]:
+        """The claims that did not hold: (page, line in its source, claim)."""
+        assert self.notebook is not None
+        lines = self.notebook.metadata["source_map"]
+        return [
+            (_shown(self.path), _line(self.path, lines[claim.cell], claim.line), claim)
+            for claim in self.claims
+            if not claim.holds
+        ]
 
 
 def execute(
@@ -55,6 +77,9 @@ def execute(
     jobs: int | None = None,
     time_limit: float = TIME_LIMIT,
     progress: bool = True,
+    environment: Mapping[str, str] | None = None,
+    rewrite: Callable[[str], str] | None = None,
+    go_on: bool = False,
 ) -> list[Result]:
     """Execute the pages ``paths``, except those whose outputs in the cache still hold.
 
@@ -71,11 +96,18 @@ def execute(
         Seconds a chapter.
     progress : bool
         Show which chapters run: a line that changes on a terminal, else a line when each ends.
+    environment : mapping, optional
+        Variables of the kernels besides their own; ``cache`` knows nothing of them.
+    rewrite : callable, optional
+        Takes the code of a cell and returns what is executed in its place.
+    go_on : bool
+        Execute the cells behind one that failed, too.
 
     Returns
     -------
     list of Result
-        In the order of ``paths``. A chapter that fails has its report in ``error`` and leaves the cache as it was.
+        In the order of ``paths``. A chapter that fails has its report in ``error`` and leaves the cache as it was. A
+        claim that does not hold is no failure.
 
     Raises
     ------
@@ -92,18 +124,19 @@ def execute(
     store = Store(cache) if cache else None
     results: dict[Path, Result] = {}
     stale: list[tuple[float, Path]] = []
+    options = _Options(time_limit, dict(environment or {}), rewrite, go_on)
     for path in paths:
         held = store.get(path) if store else None
         if held:
             results[path] = held
         else:
-            stale.append((store.last_seconds(path) if store else 1e9, path))
+            stale.append((_expected_seconds(path, store), path))
     stale.sort(key=lambda pair: -pair[0])  # the longest first, so that no core waits for it at the end
     display = _Display(len(stale), enabled=progress)
     pool = ThreadPoolExecutor(jobs)
     with display.running():
         try:
-            futures = {pool.submit(_run, path, time_limit, display): path for _, path in stale}
+            futures = {pool.submit(_run, path, options, display): path for _, path in stale}
             for future in as_completed(futures):
                 result = results[futures[future]] = future.result()
                 if store and result.error is None:
@@ -113,6 +146,13 @@ def execute(
             display.end_kernels()
             pool.shutdown(wait=True, cancel_futures=True)
     return [results[path] for path in paths]
+
+
+class _Options(NamedTuple):
+    time_limit: float
+    environment: dict[str, str]
+    rewrite: Callable[[str], str] | None
+    go_on: bool
 
 
 def _kernels(jobs: int | None) -> int:
@@ -132,12 +172,15 @@ class Store:
     def __init__(self, folder: Path) -> None:
         from jupyter_cache import get_cache
         from jupyter_cache.cache.db import OrmBase
-        from sqlalchemy.exc import DatabaseError
+        from sqlalchemy.exc import DatabaseError, OperationalError
 
         self.cache = get_cache(folder)
         try:
             OrmBase.metadata.create_all(self.cache.db)  # a kill may have left a database without its tables
-        except DatabaseError:  # or one that is none: what it knew is computed again
+        except OperationalError as error:  # busy, say, or on a disk that is full: nothing is wrong with what it holds
+            raise OSError(f"the cache of outputs, {folder / 'global.db'}, cannot be used now: {error.orig}") from error
+        except DatabaseError:  # it is none: what it knew is computed again
+            print(f"the cache of outputs in {folder} is damaged and made anew", file=sys.stderr)
             shutil.rmtree(folder)
             self.cache = get_cache(folder)
 
@@ -155,10 +198,10 @@ class Store:
         cells = list(zip(_lines(notebook), record.data["cell_seconds"], strict=True))
         return Result(path, executed=False, cells=cells, peak_mb=record.data["peak_mb"], notebook=merged)
 
-    def last_seconds(self, path: Path) -> float:
-        """Return the CPU seconds of the last run of ``path``, whatever its cells were then; many if there was none."""
-        runs = [record for record in self.cache.list_cache_records() if Path(record.uri) == path]
-        return max((float(run.data.get("cpu_seconds", 0)) for run in runs), default=1e9)
+    def last_seconds(self, path: Path) -> float | None:
+        """Return the CPU seconds of the last run of ``path``, whatever its cells were then; None if there was none."""
+        runs = [record for record in self.cache.list_cache_records() if Path(record.uri).parts[-2:] == path.parts[-2:]]
+        return max((float(run.data.get("cpu_seconds", 0)) for run in runs), default=None)
 
     def put(self, result: Result) -> None:
         """Keep a result. The seal is written last: a kill at any moment leaves a record that :meth:`get` refuses."""
@@ -173,7 +216,8 @@ class Store:
         with suppress(KeyError):
             NbCacheRecord.remove_records([NbCacheRecord.record_from_hashkey(key, self.cache.db).pk], self.cache.db)
         data = {
-            "depends": fingerprint(_code(notebook), LOCK),
+            # what printed on stderr is there for the site's build, and executed again by the next
+            "depends": "" if result.noise else fingerprint(_code(notebook), LOCK),
             "cpu_seconds": result.cpu_seconds,
             "cell_seconds": [seconds for _, seconds in result.cells],
             "peak_mb": result.peak_mb,
@@ -188,6 +232,17 @@ class Store:
 
     def _sum(self, key: str) -> str:
         return hashlib.sha256((self._seal(key).parent / "base.ipynb").read_bytes()).hexdigest()
+
+
+def _expected_seconds(path: Path, store: Store | None) -> float:
+    """Return what a page will cost: what it last did here, else what the repository has on record, else much."""
+    here = store.last_seconds(path) if store else None
+    if here is not None:
+        return here
+    try:
+        return float(json.loads(RECORDED.read_text(encoding="utf8"))[f"{path.parent.name}/{path.stem}"])
+    except (OSError, KeyError):
+        return 1e9
 
 
 def _code(notebook: "NotebookNode") -> str:
@@ -208,27 +263,37 @@ def _environment() -> dict[str, str]:
     return environment
 
 
-def _run(path: Path, time_limit: float, display: "_Display") -> Result:
+def _run(path: Path, options: _Options, display: "_Display") -> Result:
     """Execute one page in a kernel of its own."""
     import nbclient
     import psutil
+    from nbclient.exceptions import CellExecutionError
 
     notebook = read(path)
     result = Result(path, executed=True, notebook=notebook)
+    if options.rewrite:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.source = options.rewrite(cell.source)
     started = time.monotonic()
     client = nbclient.NotebookClient(
         notebook,
         kernel_name="python3",
         extra_arguments=["--IPKernelApp.log_level=CRITICAL"],  # else our own interrupt at the end reads as an error
         resources={"metadata": {"path": str(path.parent)}},
-        timeout_func=lambda cell: max(1, int(time_limit - (time.monotonic() - started))),
+        timeout_func=lambda cell: max(1, int(options.time_limit - (time.monotonic() - started))),
     )
     lines = _lines(notebook)
-    index = 0
+    index, died = 0, ""
+
+    def fail(error: Exception) -> None:
+        line, source = notebook.metadata["source_map"][index], notebook.cells[index].source
+        report = _report(path, line, len(result.cells) + 1, source, error, options.time_limit, died)
+        result.error = f"{result.error}\n\n{report}" if result.error else report
 
     async def cells() -> None:
-        nonlocal index
-        async with client.async_setup_kernel(env=_environment()):
+        nonlocal index, died
+        async with client.async_setup_kernel(env={**_environment(), **options.environment}):
             manager: Any = client.km
             kernel = psutil.Process(manager.provisioner.pid)
             display.kernels.append(kernel)
@@ -236,7 +301,17 @@ def _run(path: Path, time_limit: float, display: "_Display") -> Result:
                 if cell.cell_type == "code":
                     display.at(path, started, len(result.cells) + 1, len(lines))
                     before = _cpu(kernel)
-                    await client.async_execute_cell(cell, index)
+                    try:
+                        await client.async_execute_cell(cell, index)
+                    except nbclient.exceptions.DeadKernelError:
+                        died = _how_it_died(manager)
+                        raise
+                    except CellExecutionError as error:
+                        if not options.go_on:
+                            raise
+                        fail(error)
+                    finally:
+                        _shorten(cell)
                     result.cells.append((lines[len(result.cells)], _cpu(kernel) - before))
             result.peak_mb = await _peak_mb(client.kc)
 
@@ -246,10 +321,42 @@ def _run(path: Path, time_limit: float, display: "_Display") -> Result:
         asyncio.run(cells())
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)  # the clock has no place in what is compared
+        result.noise = _take_noise(path, notebook)
     except Exception as error:  # whatever went wrong, the other chapters go on
-        line, source = notebook.metadata["source_map"][index], notebook.cells[index].source
-        result.error = _report(path, line, len(result.cells) + 1, source, error, time_limit)
+        fail(error)
     return result
+
+
+def _how_it_died(manager: Any) -> str:
+    """Say with which signal or status a kernel's process ended."""
+    process = getattr(manager.provisioner, "process", None)
+    status = process.poll() if process else None
+    if status is None or status >= 0:
+        return f"the kernel ended with status {status}"
+    name = signal.Signals(-status).name
+    memory = ": the machine may have run out of memory" if name == "SIGKILL" else ""
+    return f"the kernel was ended by {name}{memory}"
+
+
+def _shorten(cell: "NotebookNode") -> None:
+    """Cut what a cell printed beyond all measure, and say so where it was cut."""
+    for output in cell.outputs:
+        if output.output_type == "stream" and len(output.text) > LONGEST_STREAM:
+            lines = output.text.count("\n")
+            output.text = f"{output.text[:LONGEST_STREAM]}\n... (cut here: the cell printed {lines:,} lines)\n"
+
+
+def _take_noise(path: Path, notebook: "NotebookNode") -> str | None:
+    """Take what cells printed on stderr out of a notebook, and return the report of it."""
+    reports = []
+    for line, cell in zip(notebook.metadata["source_map"], notebook.cells, strict=True):
+        outputs = cell.get("outputs", [])
+        noise = [o for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+        if noise and "remove-stderr" not in cell.metadata.get("tags", []):
+            cell.outputs = [o for o in outputs if o not in noise]
+            text = "".join(o.text for o in noise).rstrip()
+            reports.append(f"{_shown(path)}:{line}: a cell printed on stderr\n{text}")
+    return "\n\n".join(reports) or None
 
 
 def _cpu(process: Any) -> float:
@@ -272,16 +379,28 @@ async def _peak_mb(client: Any) -> float:
             return float(reply["content"]["user_expressions"]["peak"]["data"]["text/plain"])
 
 
-def _report(path: Path, line: int, number: int, source: str, error: Exception, time_limit: float) -> str:
+def _report(
+    path: Path, line: int, number: int, source: str, error: Exception, time_limit: float, died: str = ""
+) -> str:
     """Say what failed and where, down to the line of the Markdown file."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     if type(error).__name__ == "CellTimeoutError":
         text = f"the chapter ran into its limit of {time_limit:.0f} s in this cell:\n{source}"
+    if died:
+        text = f"{died}\n{source}"
     within = re.findall(r"Cell In\[\d+\], line (\d+)", text)
-    # the first line that the traceback names is the cell's own; a cell's options lie between its fence and its code
-    offset = _options(path, line) + int(within[0]) if within else 0
-    shown = path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
-    return f"{shown}:{line + offset}: code cell {number} failed\n{text.rstrip()}"
+    # the first line that the traceback names is the cell's own
+    place = _line(path, line, int(within[0])) if within else line
+    return f"{_shown(path)}:{place}: code cell {number} failed\n{text.rstrip()}"
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
+
+
+def _line(path: Path, fence: int, within: int) -> int:
+    """Return the line of a source: a cell's options lie between its fence and its code."""
+    return fence + _options(path, fence) + within
 
 
 def _options(path: Path, line: int) -> int:

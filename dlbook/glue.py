@@ -74,8 +74,10 @@ def claim(condition: SupportsFloat, sentence: str) -> None:
         holds = bool(condition)
     except (ValueError, RuntimeError, TypeError) as error:  # NumPy and torch refuse arrays in their own words
         raise ValueError(f"the condition of a claim is true or false, found {_short(condition)}") from error
-    measured = "" if holds else _measured(sys._getframe(1))
-    _record(f"claim {sentence}", sentence, claim={"holds": holds, "sentence": sentence, "measured": measured})
+    caller = sys._getframe(1)
+    measured = "" if holds else _measured(caller)
+    found = {"holds": holds, "sentence": sentence, "measured": measured, "line": caller.f_lineno}
+    _record(f"claim {sentence}", sentence, claim=found)
     if not holds:
         _show_note(sentence, measured)
 
