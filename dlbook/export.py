@@ -2,15 +2,19 @@
 
 Glued numbers are filled in, references and citations become words and links, exercises, theorems and quizzes become
 headings and paragraphs, captions stand under their figures, and cells that only serve the page lose the lines that do.
+Figures, equations, exercises and theorems have the numbers of the page.  Solutions and answers are folded.
 """
 
 import ast
 import re
+import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlbook.chapters import CHECKOUT, PACKAGE, answer_order, chapters, pages, read
+from dlbook.chapters import CHECKOUT, PACKAGE, answer_order, chapters, pages, read, toc
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -18,15 +22,45 @@ if TYPE_CHECKING:
 _FENCE = re.compile(r"^(?P<ticks>`{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?[ ]?(?P<rest>.*)$")
 _ROLE = re.compile(r"\{(?P<role>[\w:]+)\}`(?P<text>[^`]+)`")
 _LABEL = re.compile(r"^\((?P<label>[\w:.-]+)\)=\s*$", flags=re.M)
-_COUNTED = {"exercise": "Exercise", "exercise-start": "Exercise"}
-_COUNTED |= {
+_EXERCISES = ("exercise", "exercise-start")
+_THEOREMS = {
     f"prf:{kind}": kind.capitalize()
     for kind in "theorem lemma definition proposition corollary algorithm example remark".split()
 }
-_COUNTED_WITH_LABEL = {"figure": "Figure", "math": "Equation", "table": "Table", "list-table": "Table"}
+_TABLES = ("table", "list-table")
+_BOXES = {"admonition", "note", "tip", "warning", "important", "seealso", "dropdown", "hint", "caution", "attention"}
+_UNTITLED_BOXES = {"margin", "sidebar", "epigraph", "topic"}
+_AT_A_GLANCE = {"will": "You will", "needs": "Needs", "code": "Code"}
+# what the site's KaTeX knows and Jupyter's MathJax does not; the book's own macros are in book/_ext/fixes.py
+_MACROS = {r"\E": r"\mathbb{E}", r"\R": r"\mathbb{R}"}
+_REFUSE = """\
+    raise ModuleNotFoundError(
+        "the cells below need the package dlbook: in a clone of the book, type  pip install '.[notebook]'  "
+        "(or install its wheel, with that extra), then restart this kernel"
+    )"""
 
 
-def to_notebook(path: Path, executed: "NotebookNode | None" = None, *, site: str = "") -> "NotebookNode":
+class Addresses(NamedTuple):
+    """Where the book is published; empty where it is not."""
+
+    site: str = ""
+    repository: str = ""
+
+
+def published() -> Addresses:
+    """Return the addresses in ``[project.urls]`` of pyproject.toml: Homepage is the site, Repository the source."""
+    file = CHECKOUT / "pyproject.toml"
+    if file.exists():
+        urls = tomllib.loads(file.read_text(encoding="utf8"))["project"].get("urls", {})
+    else:  # installed from a wheel, which carries them as "Homepage, https://..."
+        lines = metadata.metadata("dlbook").get_all("Project-URL") or []
+        urls = dict(line.split(", ", 1) for line in lines)
+    return Addresses(urls.get("Homepage", "").rstrip("/"), urls.get("Repository", "").rstrip("/"))
+
+
+def to_notebook(
+    path: Path, executed: "NotebookNode | None" = None, *, addresses: Addresses | None = None
+) -> "NotebookNode":
     """Return the chapter at ``path`` as a notebook.
 
     Parameters
@@ -36,8 +70,9 @@ def to_notebook(path: Path, executed: "NotebookNode | None" = None, *, site: str
     executed : NotebookNode, optional
         The same chapter with outputs, as :func:`dlbook.execution.execute` returns it; without it there are no outputs,
         and a glued number reads "(computed when the cells run)".
-    site : str
-        Address of the published book, for links to other pages.
+    addresses : Addresses, optional
+        Where the book is published, for links to other pages and for the installation: by default what
+        :func:`published` finds.  Without a site a link becomes its words.
 
     Raises
     ------
@@ -49,92 +84,199 @@ def to_notebook(path: Path, executed: "NotebookNode | None" = None, *, site: str
     import nbformat
 
     source = read(path)
-    context = _Context(path, source, executed, site)
+    addresses = published() if addresses is None else addresses
+    context = _Context(path, source, executed, addresses.site)
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": dict(source.metadata["kernelspec"])})
     notebook.metadata["language_info"] = {"name": "python"}
-    cells = [
-        nbformat.v4.new_markdown_cell("*A chapter of Deep Learning, Executed, as a notebook.*"),
-        nbformat.v4.new_code_cell(
-            "# brings the book's package where it is missing (on Colab, say)\n"
-            "import importlib.util\n\nif importlib.util.find_spec('dlbook') is None:\n    %pip install -q dlbook"
-        ),
-    ]
+    cells = _first_cells(context.chapter, addresses)
     for i, cell in enumerate(source.cells):
         if cell.cell_type == "markdown":
-            text = context.plain(cell.source).strip()
+            text = context.cell(cell.source)
             if text:
                 cells.append(nbformat.v4.new_markdown_cell(text))
             continue
         done = executed.cells[i] if executed is not None else None
-        code = _without_glue(cell.source) if "glue" in cell.source else cell.source
+        code = without_glue(cell.source) if "glue" in cell.source else cell.source
         if code.strip():
-            new = nbformat.v4.new_code_cell(code, metadata={"tags": list(cell.metadata.get("tags", []))})
+            tags = list(cell.metadata.get("tags", []))
+            new = nbformat.v4.new_code_cell(code, metadata=_folding(tags, code, context.solution is not None))
             if done is not None:
                 new.execution_count = done.execution_count
                 new.outputs = [output for output in done.outputs if "scrapbook" not in output.get("metadata", {})]
             cells.append(new)
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         if figure.get("caption"):
-            number = context.numbers.get(figure.get("name", ""), "")
-            cells.append(
-                nbformat.v4.new_markdown_cell(f"**{number}.** {context.plain(str(figure['caption'])).strip()}")
-            )
+            cells.append(nbformat.v4.new_markdown_cell(context.caption(figure.get("name", ""), str(figure["caption"]))))
     for i, cell in enumerate(cells):
         cell["id"] = f"cell-{i}"  # nbformat's own ids are random, and two builds of one commit are equal
     notebook.cells = cells
     return notebook
 
 
-def _without_glue(code: str) -> str:
-    """Drop the statements that put numbers on the page, and the import that they need."""
-    body = ast.parse(code).body
-    lines = code.splitlines()
-    for node in reversed(body):
-        call = (
-            isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "glue"
+def _first_cells(chapter: str, addresses: Addresses) -> list["NotebookNode"]:
+    """Return what a notebook begins with: where it comes from, and the package that its cells need."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell
+
+    book = f"[Deep Learning, Executed]({addresses.site})" if addresses.site else "Deep Learning, Executed"
+    words = f"*{f'Chapter {chapter}' if chapter else 'A page'} of {book}, as a notebook.*"
+    if addresses.repository:
+        missing = f'    %pip install -q "dlbook[notebook] @ git+{addresses.repository}"'
+        words += " Its cells use the book's package, `dlbook`; the next cell brings it where it is missing."
+    else:
+        missing = _REFUSE
+        words += (
+            " Its cells use the book's package, `dlbook`, which no package index has: install it from a clone of the "
+            'book, by `pip install ".[notebook]"` in its folder, or from its wheel, by '
+            '`pip install "FILE.whl[notebook]"`. The next cell says whether it is there.'
         )
-        imported = isinstance(node, ast.ImportFrom) and any(alias.name == "glue" for alias in node.names)
-        if (
-            call
-            or imported
-            or (isinstance(node, ast.For) and all("glue(" in ast.unparse(inner) for inner in node.body))
-        ):
-            del lines[node.lineno - 1 : node.end_lineno]
+    code = f'import importlib.util\n\nif importlib.util.find_spec("dlbook") is None:\n{missing}'
+    return [new_markdown_cell(words), new_code_cell(code)]
+
+
+def without_glue(code: str) -> str:
+    r"""Drop the statements that put numbers on the page, and ``glue`` from the import that brings it.
+
+    Examples
+    --------
+    >>> print(without_glue("from dlbook.glue import claim, glue\nglue('small-x', 'x')\nclaim(1 < 2, 'one is less')"))
+    from dlbook.glue import claim
+    claim(1 < 2, 'one is less')
+    """
+    lines = code.splitlines()
+    tree = ast.parse(code)
+    for node in sorted(_statements_of_glue(tree.body), key=lambda node: -node.lineno):
+        if isinstance(node, ast.ImportFrom):
+            node.names = [alias for alias in node.names if alias.name != "glue"]
+        kept = [ast.unparse(node)] if isinstance(node, ast.ImportFrom) and node.names else []
+        lines[node.lineno - 1 : node.end_lineno] = kept
     return "\n".join(lines).strip("\n")
 
 
+def _statements_of_glue(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield what :func:`without_glue` drops or rewrites, in loops and branches too."""
+    for node in body:
+        imported = isinstance(node, ast.ImportFrom) and any(alias.name == "glue" for alias in node.names)
+        if imported or _glues(node):
+            yield node
+        else:
+            for inner in ("body", "orelse"):
+                yield from _statements_of_glue(getattr(node, inner, []))
+
+
+def _glues(statement: ast.stmt) -> bool:
+    """Tell whether a statement does nothing but call ``glue``, in a loop perhaps."""
+    if isinstance(statement, (ast.For, ast.If, ast.With)):
+        return all(map(_glues, [*statement.body, *getattr(statement, "orelse", [])]))
+    return _calls(statement, "glue")
+
+
+def _claims(statement: ast.stmt) -> bool:
+    """Tell whether a statement does nothing but state claims and assertions, in a loop perhaps."""
+    if isinstance(statement, (ast.For, ast.If)):
+        return all(map(_claims, [*statement.body, *statement.orelse]))
+    return isinstance(statement, ast.Assert) or _calls(statement, "claim")
+
+
+def _calls(statement: ast.stmt, name: str) -> bool:
+    """Tell whether a statement is a call of the function ``name``."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Call) and ast.unparse(value.func) == name
+
+
+def _folding(tags: list[str], code: str, in_solution: bool) -> dict[str, Any]:
+    """Return the metadata of a code cell: its tags, and what Jupyter collapses as the page folds or leaves it out."""
+    if in_solution:
+        tags = [*tags, *(tag for tag in ("hide-input", "hide-output") if tag not in tags)]
+    source = bool({"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(tags)) or _only_claims(code)
+    outputs = bool({"hide-output", "hide-cell", "remove-output"} & set(tags))
+    hidden = {name: True for name, folded in (("source_hidden", source), ("outputs_hidden", outputs)) if folded}
+    return {"tags": tags} | ({"jupyter": hidden} if hidden else {})
+
+
+def _only_claims(code: str) -> bool:
+    try:
+        body = ast.parse(code).body
+    except SyntaxError:  # a magic
+        return False
+    return any(_calls(node, "claim") for node in body) and all(map(_claims, body))
+
+
 class _Context:
-    """What the references of one page mean: numbers, titles, glued values, papers."""
+    """What the references of one page mean: numbers, titles, glued values, papers; and how far it has been read."""
 
     def __init__(self, path: Path, source: "NotebookNode", executed: "NotebookNode | None", site: str) -> None:
         self.site, self.path = site.rstrip("/"), path
         self.glued = _glued(executed)
-        self.numbers = _numbers(source)
+        self.chapter = chapter_numbers().get(path, "")
+        self.numbers = _numbers(source, self.chapter)
         self.titles = _titles()
+        self.solution: str | None = None  # summary line of the solution that is open here, over several cells
         text = "\n".join(cell.source for cell in source.cells if cell.cell_type == "markdown")
         lists = re.findall(r"\{cite:?\w*\}`([^`]+)`", text)
         self.cited = {key.strip() for keys in lists for key in keys.split(",")}
         self.papers = _papers(self.cited)
 
+    def cell(self, text: str) -> str:
+        """Return the text of a cell in plain Markdown; a solution, which may go on over several cells, is folded."""
+        out: list[str] = []
+        folded: list[str] = []
+        begins = False
+
+        def fold() -> None:
+            text = self.tidy(folded)
+            if text:
+                out.append(_details(str(self.solution), text))
+            elif begins:
+                out.append(f"**{self.solution}**: folded, in the next cell")
+            folded.clear()
+
+        for block in _blocks(_LABEL.sub("", text).splitlines()):
+            name = block[0] if isinstance(block, tuple) else ""
+            if name == "solution-start":
+                self.solution, begins = self.solution_of(block[1]), True
+            elif name == "solution-end":
+                fold()
+                self.solution, begins = None, False
+            else:
+                lines = out if self.solution is None else folded
+                lines.append(block if isinstance(block, str) else self.directive(*block))
+        if self.solution is not None:
+            fold()
+            self.solution = self.solution.removesuffix(", continued") + ", continued"
+        return self.tidy(out)
+
     def plain(self, text: str) -> str:
         """Return ``text`` in plain Markdown."""
-        text = _LABEL.sub("", text)
-        out = []
-        for block in _blocks(text.splitlines()):
-            out.append(block if isinstance(block, str) else self.directive(*block))
-        text = self.inline("\n".join(out))
-        return re.sub(r"\n{3,}", "\n\n", text)
+        blocks = _blocks(_LABEL.sub("", text).splitlines())
+        return self.tidy([block if isinstance(block, str) else self.directive(*block) for block in blocks])
+
+    def tidy(self, lines: list[str]) -> str:
+        """Return lines as a text without roles and without rows of empty lines."""
+        return re.sub(r"\n{3,}", "\n\n", self.inline("\n".join(lines))).strip()
+
+    def solution_of(self, label: str) -> str:
+        return f"Solution to {self.number(label.strip()) or 'the exercise'}"
+
+    def number(self, label: str) -> str:
+        """Return "Fig. 15.1" for its label, of this page or another, or nothing."""
+        return self.numbers.get(label) or (_other_numbers().get(label, "") if label not in self.titles else "")
+
+    def caption(self, label: str, text: str) -> str:
+        """Return the paragraph below a figure."""
+        number = self.number(label)
+        return (f"**{number}.** " if number else "") + self.plain(text)
 
     def inline(self, text: str) -> str:
-        """Replace roles, internal links and equation labels."""
+        """Replace roles, internal links, equation labels and macros."""
         text = re.sub(r"^(\$\$)[ ]*\((eq-[\w-]+)\)[ ]*$", lambda m: self._tag(m[2]) + "$$", text, flags=re.M)
         text = re.sub(r"(\$\$)[ ]*\((eq-[\w-]+)\)", lambda m: self._tag(m[2]) + "$$", text)
         text = _ROLE.sub(lambda m: self.role(m["role"], m["text"]), text)
         text = re.sub(r"\[([^\]]*)\]\(#([\w:.-]+)\)", lambda m: self.link(m[1], m[2]), text)
-        return re.sub(r"(?<=\])\{[.#][^}]*\}", "", text)
+        text = re.sub(r"(?<=\])\{[.#][^}]*\}", "", text)
+        return re.sub(r"\\[A-Za-z]+", lambda m: _MACROS.get(m[0], m[0]), text)
 
     def _tag(self, label: str) -> str:
-        return rf"\tag{{{self.numbers[label].removeprefix('Equation ')}}} "
+        return rf"\tag{{{self.numbers[label].strip('()')}}} "
 
     def link(self, text: str, label: str) -> str:
         page, title = self.titles.get(label, ("", ""))
@@ -147,11 +289,12 @@ class _Context:
         if role in ("glue:text", "glue"):
             return self.glued.get(target.split(":")[0], "(computed when the cells run)")
         if role == "eq":
-            return self.numbers.get(target, "the equation").replace("Equation ", "(") + ")"
+            return self.number(target) or "the equation"
         if role in ("numref", "prf:ref"):
-            return words if words and "%s" not in words else self.numbers.get(target) or self.link("", target)
+            return words if words and "%s" not in words else self.number(target) or self.link("", target)
         if role in ("ref", "doc"):
-            return self.numbers.get(target) or self.link(words, target.rsplit("/", 1)[-1] if role == "doc" else target)
+            page = target.rsplit("/", 1)[-1] if role == "doc" else target
+            return self.link(words, page) if words else self.number(target) or self.link("", page)
         if role.startswith("cite"):
             return self.cite(role, target.split(","))
         if role in ("math",):
@@ -176,23 +319,32 @@ class _Context:
 
     def directive(self, name: str, rest: str, options: dict[str, str], body: list[str]) -> str:
         """Return a directive as Markdown paragraphs."""
-        inner = lambda: self.plain("\n".join(body)).strip()  # noqa: E731
+        inner = lambda: self.plain("\n".join(body))  # noqa: E731
         label = options.get("label", options.get("name", ""))
-        if name in _COUNTED:
-            kind = self.numbers.get(label) or _COUNTED[name]
+        if name in _EXERCISES:
+            return f"**{self.number(label) or 'Exercise'}**{f' {self.inline(rest)}' if rest else ''}\n\n{inner()}"
+        if name in _THEOREMS:
+            kind = self.number(label) or _THEOREMS[name]
             return f"**{kind}{f' ({self.inline(rest)})' if rest else ''}.**\n\n{inner()}"
         if name == "prf:proof":
             return f"**Proof.** {inner()} ∎"
-        if name in ("solution", "solution-start"):
-            head = f"**Solution of {self.numbers.get(rest.strip(), 'the exercise').lower()}.**"
-            return f"{head}\n\n{inner()}"
-        if name in ("solution-end", "exercise-end"):
+        if name == "solution":
+            return _details(self.solution_of(rest), inner())
+        if name == "exercise-end":
             return ""
         if name == "quiz":
             return _quiz("\n".join(body), self.inline)
         if name == "at-a-glance":
-            rows = [f"- *{key.capitalize()}:* {value}" for key, value in options.items()]
-            return self.inline("\n".join(rows))
+            return _table(
+                [
+                    ["", ""],
+                    *(
+                        [word, self.at_a_glance(key, options[key])]
+                        for key, word in _AT_A_GLANCE.items()
+                        if key in options
+                    ),
+                ]
+            )
         if name == "bibliography":
             return "\n".join(f"- {self.papers[key][2]}" for key in sorted(self.cited))
         if name == "math":
@@ -201,20 +353,17 @@ class _Context:
         if name == "raw":
             return "*(A drawing or an interactive figure stands here on the site.)*" if "<svg" in "".join(body) else ""
         if name == "figure":
-            text = f"**{self.numbers.get(label, 'Figure')}.** {inner()}"
-            return (
-                text
-                if rest.startswith("#") or not rest
-                else f"![{options.get('alt', '')}]({self.site}/{rest})\n\n{text}"
-            )
+            text = self.caption(label, "\n".join(body))
+            return text if rest.startswith("#") or not rest else f"*({options.get('alt', 'A picture')})*\n\n{text}"
         if name in ("glue:figure", "image", "tableofcontents", "toctree", "contents"):
             return ""
-        if name in ("table", "list-table", "csv-table"):
-            caption = f"**{self.numbers.get(label, 'Table')}.** {self.inline(rest)}\n\n" if rest else ""
-            return caption + inner()
-        if name in ("margin", "admonition", "note", "tip", "warning", "important", "seealso", "dropdown", "hint",
-                    "caution", "sidebar", "epigraph", "attention", "topic"):  # fmt: skip
-            title = rest or ("" if name in ("margin", "epigraph", "sidebar") else name.capitalize())
+        if name in _TABLES:
+            table = inner() if name == "table" else self.list_table(options, body)
+            return (self.caption(label, rest) + "\n\n" if rest else "") + table
+        if "dropdown" in options.get("class", "").split() or name == "dropdown":
+            return _details(self.inline(rest) or name.capitalize(), inner())
+        if name in _BOXES or name in _UNTITLED_BOXES:
+            title = rest or ("" if name in _UNTITLED_BOXES else name.capitalize())
             text = (f"**{self.inline(title)}** " if title else "") + inner()
             return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
         if name in ("div", "container", "tab-set", "tab-item", "grid", "grid-item", "card"):
@@ -222,6 +371,52 @@ class _Context:
         if name in ("code-block", "code", "literalinclude"):
             return f"```{rest}\n" + "\n".join(body) + "\n```"
         raise ValueError(f"{self.path}: the notebook export does not know the directive {{{name}}}")
+
+    def at_a_glance(self, key: str, text: str) -> str:
+        """Return an entry of the list at the top; modules are code."""
+        return re.sub(r"`?\b(dlbook(?:\.\w+)+)`?", r"`\1`", text) if key == "code" else self.inline(text)
+
+    def list_table(self, options: dict[str, str], body: list[str]) -> str:
+        """Return the table that a list of lists is."""
+        rows: list[list[str]] = []
+        for line in body:
+            row, cell = re.match(r"^\* -(.*)$", line), re.match(r"^  -(.*)$", line)
+            if row:
+                rows.append([row[1].strip()])
+            elif cell:
+                rows[-1].append(cell[1].strip())
+            elif line.strip() and rows:
+                rows[-1][-1] += " " + line.strip()
+        rows = [[self.inline(text) for text in row] for row in rows]
+        return _table(rows if options.get("header-rows") else [[""] * len(rows[0]), *rows])
+
+
+def _table(rows: list[list[str]]) -> str:
+    """Return a Markdown table whose first row is its head."""
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(map(_without_bars, cells)) + " |"
+
+    return "\n".join([line(rows[0]), "|" + ":--|" * len(rows[0]), *map(line, rows[1:])])
+
+
+def _without_bars(text: str) -> str:
+    r"""Replace what would end the cell of a table, in formulas by the command that looks the same.
+
+    Examples
+    --------
+    >>> print(_without_bars(r"a|b and $|x| \le \|y\|$"))
+    a\|b and $\vert x\vert  \le \Vert y\Vert $
+    """
+    parts = re.split(r"(\$[^$]*\$)", text)
+    parts[1::2] = [formula.replace(r"\|", r"\Vert ").replace("|", r"\vert ") for formula in parts[1::2]]
+    parts[::2] = [re.sub(r"(?<!\\)\|", r"\\|", words) for words in parts[::2]]
+    return "".join(parts)
+
+
+def _details(summary: str, text: str) -> str:
+    """Return a text that the reader opens."""
+    return f"\n<details><summary>{summary}</summary>\n\n{text}\n\n</details>\n"
 
 
 def _blocks(lines: list[str]) -> Iterator[str | tuple[str, str, dict[str, str], list[str]]]:
@@ -267,17 +462,52 @@ def _split_options(body: list[str]) -> tuple[dict[str, str], list[str]]:
         else:
             break
         n += 1
-    return options, body[n:]
+    return {name: _unquoted(text) for name, text in options.items()}, body[n:]
 
 
-def _numbers(source: "NotebookNode") -> dict[str, str]:
-    """Return the numbers of figures, equations, exercises and theorems, counted as they stand on the page."""
+def _unquoted(text: str) -> str:
+    """Return the text of an option, which may be quoted as in YAML."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+
+
+@cache
+def chapter_numbers() -> dict[Path, str]:
+    """Return the numbers that the site gives to chapters: those of the parts that are numbered count on."""
+    import yaml
+
+    contents = yaml.safe_load(toc().read_text(encoding="utf8"))
+    numbered = [bool(part.get("numbered")) for part in contents["parts"] for _ in part["chapters"]]
+    found: dict[Path, str] = {}
+    for path, counts in zip(pages()[1:], numbered, strict=True):  # the first is the landing page
+        if counts:
+            found[path] = str(len(found) + 1)
+    return found
+
+
+@cache
+def _other_numbers() -> dict[str, str]:
+    """Return the numbers of all labels of the book."""
+    known = chapter_numbers()
+    return {
+        label: number
+        for found in chapters().values()
+        for label, number in _numbers(read(found.path), known.get(found.path, "")).items()
+    }
+
+
+def _numbers(source: "NotebookNode", chapter: str) -> dict[str, str]:
+    """Return by label how the page calls its figures, tables, equations, exercises and theorems.
+
+    As on the page, each kind counts on its own; a figure, table or equation counts if it has a label, an exercise or a
+    theorem in any case.
+    """
     numbers: dict[str, str] = {}
     counts: dict[str, int] = {}
 
     def count(kind: str, label: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1
-        numbers[label] = f"{kind} {counts[kind]}"
+        number = f"{chapter}.{counts[kind]}" if chapter else str(counts[kind])
+        numbers[label or f"unlabelled-{len(numbers)}"] = f"({number})" if kind == "Equation" else f"{kind} {number}"
 
     def walk(lines: list[str]) -> None:
         for block in _blocks(lines):
@@ -285,19 +515,24 @@ def _numbers(source: "NotebookNode") -> dict[str, str]:
                 for label in re.findall(r"\$\$[ ]*\((eq-[\w-]+)\)", block):
                     count("Equation", label)
                 continue
-            name, _, options, body = block
+            name, rest, options, body = block
             label = options.get("label", options.get("name", ""))
-            kind = _COUNTED.get(name) or _COUNTED_WITH_LABEL.get(name)
-            if kind and (label or kind != "Equation"):
-                count(kind, label or f"unlabelled-{len(numbers)}")
-            if name not in ("quiz", "raw", "code-block"):
+            if name in _EXERCISES or name in _THEOREMS:
+                count(_THEOREMS.get(name, "Exercise"), label)
+            elif label and name == "figure":
+                count("Fig.", label)
+            elif label and name == "math":
+                count("Equation", label)
+            elif label and rest and name in _TABLES:
+                count("Table", label)
+            if name not in ("quiz", "raw", "code-block", "code"):
                 walk(body)
 
     for cell in source.cells:
         if cell.cell_type == "markdown":
             walk(cell.source.splitlines())
         elif name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
-            count("Figure", name)
+            count("Fig.", name)
     return numbers
 
 
@@ -359,13 +594,13 @@ def _quiz(body: str, inline: Callable[[str], str]) -> str:
     out = []
     questions: list[dict[str, Any]] = yaml.safe_load(body)
     for n, item in enumerate(questions, 1):
-        out.append(f"**Question {n}.** {inline(str(item['question'])).strip()}\n")
         order = answer_order(str(item["question"]), [str(answer["text"]) for answer in item["answers"]])
         shown = [(letter, item["answers"][i]) for letter, i in zip("ABCDEFGH", order, strict=False)]
-        out += [f"{letter}. {inline(str(answer['text'])).strip()}" for letter, answer in shown]
+        options = [f"- **{letter}.** {inline(str(answer['text'])).strip()}" for letter, answer in shown]
         answers = [
-            f"- {letter}: {'right' if answer.get('right') else 'wrong'}. {inline(str(answer['why'])).strip()}"
+            f"- **{letter}** is {'right' if answer.get('right') else 'wrong'}. {inline(str(answer['why'])).strip()}"
             for letter, answer in shown
         ]
-        out.append("\n<details><summary>Answers</summary>\n\n" + "\n".join(answers) + "\n\n</details>\n")
-    return "\n".join(out)
+        question = f"**Question {n}.** {inline(str(item['question'])).strip()}"
+        out += [question, "\n".join(options), _details("Answer", "\n".join(answers)).strip()]
+    return "\n\n".join(out) + "\n"

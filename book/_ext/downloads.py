@@ -1,25 +1,25 @@
-"""Offer every chapter as a notebook with outputs: a file beside the page, a download entry, and a link into Colab."""
+"""Offer every chapter as a notebook with outputs: a file beside the page and a download entry.
 
-import tomllib
+Where the book is published there is a link into Colab, too.
+"""
+
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from sphinx.application import Sphinx
 
-from dlbook.chapters import CHECKOUT
-from dlbook.export import to_notebook
+from dlbook.export import published, to_notebook
 
 
-def published() -> tuple[str, str]:
-    """Return the addresses of the site and of the repository, as pyproject.toml says them."""
-    urls = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf8"))["project"]["urls"]
-    return urls["Homepage"].rstrip("/"), urls["Repository"].rstrip("/")
+def colab(docname: str) -> str | None:
+    """Return the address that opens a chapter's notebook in Colab, from the branch that the site is published on.
 
-
-def colab(docname: str) -> str:
-    """Return the address that opens a chapter's notebook in Colab, from the branch that the site is published on."""
-    repository = published()[1].removeprefix("https://github.com/")
+    Without a repository on GitHub there is none.
+    """
+    host, _, repository = published().repository.partition("github.com/")
+    if host != "https://" or not repository:
+        return None
     return f"https://colab.research.google.com/github/{repository}/blob/gh-pages/notebooks/{docname}.ipynb"
 
 
@@ -29,14 +29,15 @@ def _is_chapter(app: Sphinx, docname: str) -> bool:
 
 
 def add_buttons(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Put the notebook first among the downloads, and Colab beside it."""
+    """Put the notebook first among the downloads, and Colab, if it can be reached, beside it."""
     if not _is_chapter(app, pagename):
         return
     notebook = context["pathto"](f"notebooks/{pagename}.ipynb", 1)
     for group in context.get("header_buttons", []):
         if group.get("label") == "download-buttons":
             group["buttons"].insert(0, _button(notebook, ".ipynb", "fas fa-download", "Download as a notebook"))
-            group["buttons"].insert(1, _button(colab(pagename), "Colab", "fas fa-rocket", "Open in Colab"))
+            if address := colab(pagename):
+                group["buttons"].insert(1, _button(address, "Colab", "fas fa-rocket", "Open in Colab"))
 
 
 def _button(url: str, text: str, icon: str, tooltip: str) -> dict[str, str]:
@@ -46,7 +47,7 @@ def _button(url: str, text: str, icon: str, tooltip: str) -> dict[str, str]:
 
 def write_notebooks(app: Sphinx, error: Exception | None) -> None:
     """Write the executed chapters as notebooks into the site."""
-    results = getattr(app.env, "dlbook_results", {})
+    results = getattr(app, "dlbook_results", {})
     if error or app.builder.name != "html":
         return
     for docname, result in results.items():
@@ -54,7 +55,7 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
             continue
         target = Path(app.outdir) / "notebooks" / f"{docname}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(to_notebook(result.path, result.notebook, site=published()[0]), target)
+        nbformat.write(to_notebook(result.path, result.notebook), target)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
