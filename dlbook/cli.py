@@ -5,12 +5,12 @@ import importlib.util
 import os
 import platform
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 from dlbook import __version__, files
 from dlbook.chapters import MissingExtraError, chapter, chapters
+from dlbook.notebooks.claims import listing, strict
 
 DATASETS = {  # name: (what it is, where it comes from)
     "mnist": ("70,000 handwritten digits, 28 x 28", "in the package"),
@@ -36,10 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("doctor", help="check Python, torch, threads, GPU and the data files")
     notebook = commands.add_parser("notebook", help="write a chapter as a Jupyter notebook")
     notebook.add_argument("chapter", help="its name, as `dlbook list` shows it")
-    notebook.add_argument("-o", "--output", type=Path, help="file to write (default: CHAPTER.ipynb here)")
+    notebook.add_argument("-o", "--output", type=Path, help="file or folder to write to (default: CHAPTER.ipynb here)")
     notebook.add_argument("--execute", action="store_true", help="run it first, so that outputs and numbers are in it")
     notebook.add_argument("--force", action="store_true", help="overwrite the file")
-    run = commands.add_parser("run", help="run chapters and say whether their claims hold")
+    run = commands.add_parser(
+        "run", help="run chapters and say which of their claims hold; STRICT=1 fails if one does not"
+    )
     run.add_argument("chapter", nargs="+", help="names, as `dlbook list` shows them; `all` for every chapter")
     run.add_argument("-j", "--jobs", type=int, help="chapters at a time (default: DLBOOK_JOBS, or one a core)")
     run.add_argument("--gpu", action="store_true", help="compute on the GPU, with the budgets that chapters give it")
@@ -125,7 +127,9 @@ def _notebook(options: argparse.Namespace) -> int:
     from dlbook.execution import execute
 
     found = chapter(options.chapter)
-    target = options.output or Path(f"{found.name}.ipynb")
+    target = options.output or Path()
+    if target.is_dir():
+        target /= f"{found.name}.ipynb"
     if target.exists() and not options.force:
         raise ValueError(f"{target} exists; add --force to overwrite it, or --output to write elsewhere")
     executed = None
@@ -155,17 +159,20 @@ def _run(options: argparse.Namespace) -> int:
         device()  # no GPU: say so before a kernel starts
     names = list(chapters()) if options.chapter == ["all"] else options.chapter
     results = execute([chapter(name).path for name in names], jobs=options.jobs)
-    for result in results:
-        if result.error:
-            print("\n" + result.error, file=sys.stderr)
-    failed = [result.path.stem for result in results if result.error]
+    for report in (text for result in results for text in (result.error, result.noise) if text):
+        print("\n" + report, file=sys.stderr)
+    failed = [result.path.stem for result in results if result.error or result.noise]
     if failed:
         print(f"dlbook: {len(failed)} of {len(results)} failed: {', '.join(failed)}", file=sys.stderr)
-        return 1
-    for result in results:
-        text = f"{result.path.stem}: every claim holds ({result.cpu_seconds:.1f} s of CPU, {result.peak_mb:.0f} MB)"
-        print(textwrap.fill(text, 100))
-    return 0
+    lost = 0
+    for result in (result for result in results if not result.error):
+        rows = result.failed_claims
+        lost += len(rows)
+        held = f"{len(result.claims) - len(rows)} of {len(result.claims)} claims hold"
+        print(f"{result.path.stem}: {held} ({result.cpu_seconds:.1f} s of CPU, {result.peak_mb:.0f} MB)")
+        if rows:
+            print(listing(rows))
+    return 1 if failed or (lost and strict()) else 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import linecache
 import sys
 from collections.abc import MappingView
 from types import CodeType, FrameType
-from typing import Any, SupportsFloat, cast
+from typing import Any
 
 from IPython.core.getipython import get_ipython
 from IPython.display import display
@@ -41,7 +41,7 @@ def glue(name: str, text: str) -> None:
     _record(name, text)
 
 
-def claim(condition: SupportsFloat, sentence: str) -> None:
+def claim(condition: Any, sentence: str) -> None:
     """State what an experiment showed, and check it: silent where it holds, a note on the page where it does not.
 
     Rounding differs between processors and training amplifies it, so what was seen on one machine may fail on another.
@@ -112,7 +112,7 @@ def _measured(frame: FrameType) -> str:
         if isinstance(side, ast.Constant) or source in values:
             continue
         try:
-            code = compile(ast.Expression(cast(ast.expr, side)), "<claim>", "eval")
+            code = compile(ast.Expression(side), "<claim>", "eval")
             values[source] = _short(eval(code, frame.f_globals, frame.f_locals))
         except Exception:  # a name of a comprehension, say: the note does without it
             continue
@@ -163,7 +163,7 @@ def _short(value: Any) -> str:
     elif isinstance(value, dict):
         text = "{" + ", ".join(f"{key!r}: {_short(one)}" for key, one in value.items()) + "}"
     elif isinstance(value, (list, tuple, MappingView)) or hasattr(value, "tolist"):
-        text = "[" + ", ".join(map(_short, list(value)[:50])) + "]"  # type: ignore[call-overload]
+        text = "[" + ", ".join(map(_short, list(value)[:50])) + "]"
     else:
         text = str(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

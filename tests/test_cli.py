@@ -66,17 +66,41 @@ def small(tmp_path, monkeypatch):
     return path
 
 
-def test_run_says_that_the_claims_hold(small, capsys):
+def test_run_says_how_many_claims_hold(small, capsys):
+    small.write_text(
+        small.read_text()
+        .replace("import glue", "import claim, glue")
+        .replace("assert x == 2", 'claim(x == 2, "x is two")')
+    )
     assert cli.main(["run", "all"]) == 0
-    assert "small: every claim holds" in capsys.readouterr().out
+    assert "small: 1 of 1 claims hold (" in capsys.readouterr().out
 
 
-def test_run_shows_a_broken_claim_and_fails(small, capsys):
-    small.write_text(small.read_text().replace("x == 2", "x == 3"))
+def test_a_claim_that_does_not_hold_is_listed_and_fails_only_when_strict(small, capsys, monkeypatch):
+    monkeypatch.delenv("STRICT", raising=False)
+    small.write_text(
+        small.read_text()
+        .replace("import glue", "import claim, glue")
+        .replace("assert x == 2", 'claim(x == 3, "x is three")')
+    )
+    assert cli.main(["run", "small"]) == 0
+    shown = capsys.readouterr().out
+    assert "small: 0 of 1 claims hold (" in shown
+    assert ": x is three\n      measured: x = 2" in shown
+    monkeypatch.setenv("STRICT", "1")
+    assert cli.main(["run", "small"]) == 1
+
+
+def test_run_shows_a_cell_that_fails_and_what_is_printed_on_stderr(small, capsys):
+    text = small.read_text()
+    small.write_text(text.replace("x == 2", "x == 3"))
     assert cli.main(["run", "small"]) == 1
     shown = capsys.readouterr().err
     assert "AssertionError" in shown
     assert "1 of 1 failed: small" in shown
+    small.write_text(text.replace("print(x)", "import sys; print('look here', file=sys.stderr)"))
+    assert cli.main(["run", "small"]) == 1
+    assert "a cell printed on stderr\nlook here" in capsys.readouterr().err
 
 
 def test_notebook_without_outputs_and_with(small, tmp_path, capsys):
@@ -85,6 +109,9 @@ def test_notebook_without_outputs_and_with(small, tmp_path, capsys):
     assert all(not cell.get("outputs") for cell in plain["cells"])
     assert cli.main(["notebook", "small"]) == 1
     assert "add --force" in capsys.readouterr().err
+    (tmp_path / "folder").mkdir()
+    assert cli.main(["notebook", "small", "-o", "folder"]) == 0
+    assert (tmp_path / "folder" / "small.ipynb").exists()
     assert cli.main(["notebook", "small", "--execute", "--force"]) == 0
     executed = json.loads((tmp_path / "small.ipynb").read_text())
     text = json.dumps(executed)

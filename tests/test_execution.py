@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -213,3 +214,76 @@ def test_the_build_of_the_site_finds_what_the_engine_stored(tmp_path, cache):
     run(path, cache)
     record = get_cache(cache).match_cache_notebook(myst_nb_reader_plugin(str(path)))
     assert record.data["cpu_seconds"] >= 0
+
+
+def test_a_cache_that_is_busy_is_left_alone_and_named(tmp_path, cache):
+    path = page(tmp_path, "a", "print('a' * 3)")
+    run(path, cache)
+    other = sqlite3.connect(cache / "global.db")
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(OSError, match=r"global\.db, cannot be used now: database is locked"):
+            run(path, cache)
+    finally:
+        other.rollback()
+        other.close()
+    assert not run(path, cache).executed
+
+
+def test_what_is_printed_on_stderr_is_shown_kept_out_of_the_page_and_executed_again(tmp_path, cache):
+    path = page(tmp_path, "a", "print('fine')\nimport sys; print('careful', file=sys.stderr)")
+    for _ in range(2):
+        result = run(path, cache)
+        assert result.executed
+        assert result.error is None
+        assert "a.md:7: a cell printed on stderr\ncareful" in result.noise
+        assert output(result) == "fine\n"
+    said = page(tmp_path, "b", ":tags: [remove-stderr]\nimport sys; print('careful', file=sys.stderr)")
+    assert run(said, cache).noise is None
+
+
+def test_a_dead_kernel_says_how_it_died(tmp_path):
+    result = run(page(tmp_path, "a", "x = 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"), None)
+    assert "code cell 2 failed\nthe kernel was ended by SIGKILL: the machine may have run out of memory" in result.error
+
+
+def test_a_cell_that_prints_without_end_is_cut_with_a_note(tmp_path):
+    result = run(
+        page(
+            tmp_path, "a", "print('x' * 99 + '\\n', end='')\nfor _ in range(50): print(('y' * 99 + '\\n') * 99, end='')"
+        ),
+        None,
+    )
+    text = output(result)
+    assert len(text) < execution.LONGEST_STREAM + 100
+    assert text.endswith("\n... (cut here: the cell printed 4,951 lines)\n")
+
+
+def test_a_page_that_is_not_utf8_is_named(tmp_path, cache):
+    path = page(tmp_path, "a", "print(1)")
+    path.write_bytes(path.read_bytes() + b"\ncaf\xe9")
+    with pytest.raises(ValueError, match=r"a\.md:\d+: not UTF-8 \(byte 0xe9\): save it as UTF-8"):
+        run(path, cache)
+
+
+def test_cells_behind_a_failure_run_if_asked_with_other_code_and_environment(tmp_path):
+    path = page(tmp_path, "a", "1 / 0", "import os; print(os.environ['COLOR'], 'seed')")
+    result = run(
+        path, None, go_on=True, environment={"COLOR": "blue"}, rewrite=lambda code: code.replace("'seed'", "7")
+    )
+    assert "code cell 1 failed" in result.error
+    assert output(result) == "blue 7\n"
+    assert len(result.cells) == 2
+
+
+def test_the_longest_page_goes_first_by_what_is_on_record(tmp_path, cache, monkeypatch):
+    record = tmp_path / "run-times.json"
+    record.write_text('{"book/a": 3, "book/b": 50}')
+    monkeypatch.setattr(execution, "RECORDED", record)
+    (tmp_path / "book").mkdir()
+    a, b, new = (page(tmp_path / "book", name, f"print({name!r})") for name in ("a", "b", "new"))
+    started = []
+    monkeypatch.setattr(execution, "_run", lambda path, *rest: started.append(path) or execution.Result(path, True))
+    execute([a, b, new], jobs=1, progress=False)
+    assert started == [new, b, a]
+    assert execution._expected_seconds(a, None) == 3

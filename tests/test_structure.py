@@ -61,7 +61,15 @@ def test_a_chapter_has_its_sections(name):
     assert "{cite" in prose
     assert f"from dlbook.{CHAPTERS[name].part}." in source, "a chapter imports from its own part"
     assert re.search(r"^threads\(1\)|; threads\(1\)", source, flags=re.M)
-    assert source.count("\nassert ") >= 5, "claims are asserted"
+    assert source.count("\nclaim(") >= 3, "what an experiment showed is a claim"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_claims_can_be_seen_when_they_fail_and_numbers_come_first(name):
+    cells = re.findall(r"^```\{code-cell\}[^\n]*\n(.*?)^```", text(name), flags=re.S | re.M)
+    for cell in (cell for cell in cells if re.search(r"^\s*claim\(", cell, flags=re.M)):
+        assert "remove-cell" not in cell, "its note could not be seen"
+        assert cell.rfind("glue(") < cell.find("claim(") or "\nglue(" not in cell[cell.find("claim(") :]
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

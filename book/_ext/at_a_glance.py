@@ -6,7 +6,6 @@ displayed equations and figures, running from the CPU seconds of its last record
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -16,6 +15,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+from claim_list import results_of
+from dlbook.notebooks.claims import Claim, failed
 
 LOGGER = logging.getLogger(__name__)
 WORDS_A_MINUTE, SECONDS_AN_EQUATION, SECONDS_A_FIGURE = 200, 60, 10
@@ -124,15 +126,12 @@ def count_exercises(document: nodes.document) -> int:
     )
 
 
-def recorded_seconds(cache: Path, page: Path) -> float | None:
-    """Return the CPU seconds of the last recorded execution of a page, or None."""
-    if not (cache / "global.db").exists():
-        return None
-    from jupyter_cache import get_cache
-
-    records = [record for record in get_cache(cache).list_cache_records() if Path(record.uri) == page]
-    records = [record for record in records if isinstance((record.data or {}).get("cpu_seconds"), (int, float))]
-    return float(max(records, key=lambda record: record.created).data["cpu_seconds"]) if records else None
+def claims_in_words(claims: list[Claim]) -> str:
+    """Say how many claims a page makes, and how they fared: "12 claims, all held in this build"."""
+    lost = len(failed(claims))
+    noun = "claim" if len(claims) == 1 else "claims"
+    fared = "all held" if not lost else f"{lost} did not hold"
+    return f"{len(claims)} {noun}, {fared} in this build"
 
 
 def in_words(seconds: float) -> str:
@@ -148,14 +147,19 @@ def fill_in(app: Sphinx, document: nodes.document) -> None:
         minutes = reading_minutes(document)
         app.env.metadata[app.env.docname]["reading_minutes"] = minutes  # the landing page tells it too
         parts = [f"{minutes} min to read"]
-        cache = getattr(getattr(app.env, "mystnb_config", None), "execution_cache_path", None)
-        seconds = recorded_seconds(Path(cache), Path(app.env.doc2path(app.env.docname))) if cache else None
-        if seconds is not None:
-            parts.append(f"{in_words(seconds)} to run on one core")
+        result = results_of(app).get(app.env.docname)
+        if result:
+            parts.append(f"{in_words(result.cpu_seconds)} to run on one core")
         exercises = count_exercises(document)
         if exercises:
             parts.append(f"{exercises} exercise{'s' * (exercises > 1)}, solved")
         place += nodes.Text(" · ".join(parts))
+        if result and result.claims:
+            link = addnodes.pending_xref(
+                "", nodes.inline("", claims_in_words(result.claims)), refdomain="std", reftype="ref", refexplicit=True,
+                reftarget="claims", refdoc=app.env.docname,
+            )  # fmt: skip
+            place += [nodes.Text(" · "), link]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

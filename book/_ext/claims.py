@@ -11,6 +11,7 @@ import argparse
 import platform
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +30,8 @@ STEP = 1000  # far from the seeds that a page counts through
 class Profile(NamedTuple):
     """How another machine differs."""
 
-    shift: int = 0  # added to every seed
-    kernels: dict[str, str] = {}  # environment variables
+    shift: int  # added to every seed
+    kernels: Mapping[str, str]  # environment variables
 
 
 def profiles() -> dict[str, Profile]:
@@ -41,15 +42,15 @@ def profiles() -> dict[str, Profile]:
     if intel:  # names that other processors' libraries do not know
         avx2 |= {"ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "OPENBLAS_CORETYPE": "Haswell"}
         far |= {"ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE", "OPENBLAS_CORETYPE": "Nehalem"}
-    seeds = {f"seeds{k}": Profile(shift=k * STEP) for k in (1, 2, 3)}
-    return {"far": Profile(kernels=far), "avx2": Profile(kernels=avx2), **seeds}
+    seeds = {f"seeds{k}": Profile(k * STEP, {}) for k in (1, 2, 3)}
+    return {"far": Profile(0, far), "avx2": Profile(0, avx2), **seeds}
 
 
 def numpy_features(*words: str) -> str:
     """Return the instruction sets that NumPy would use on this machine and whose names contain one of ``words``."""
     import numpy as np
 
-    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])  # type: ignore[index, call-overload]
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     return " ".join(feature for feature in found if any(word in feature for word in words))
 
 

@@ -16,7 +16,7 @@ class RunTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table; the page is read again in every build, for the numbers are not in its source."""
         self.env.note_reread()
-        results = getattr(self.env, "dlbook_results", {})
+        results = getattr(self.env.app, "dlbook_results", {})
         rows = [
             "| chapter | CPU seconds | of its budget | slowest cell, seconds | peak memory, MB |",
             "|:--|--:|--:|--:|--:|",

@@ -1,5 +1,6 @@
 """What executed pages claim, and whether it held: the records of :func:`dlbook.glue.claim`, read back and listed."""
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +33,11 @@ def claims_of(notebook: "NotebookNode") -> list[Claim]:
 def failed(claims: Iterable[Claim]) -> list[Claim]:
     """Return those that did not hold."""
     return [claim for claim in claims if not claim.holds]
+
+
+def strict() -> bool:
+    """Tell whether a claim that does not hold is an error: the environment says ``STRICT=1``."""
+    return os.environ.get("STRICT", "") not in ("", "0")
 
 
 def listing(rows: Sequence[tuple[Path, int, Claim]]) -> str:

@@ -1,12 +1,10 @@
-import datetime
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-import nbformat
 import pytest
 
-from at_a_glance import in_words, recorded_seconds
+from at_a_glance import claims_in_words, in_words
+from dlbook.notebooks.claims import Claim
 
 BLOCK = """
 ```{at-a-glance}
@@ -93,28 +91,8 @@ def test_times_are_rounded_up(seconds: float, text: str):
     assert in_words(seconds) == text
 
 
-def record(cache: object, page: Path, source: str, data: dict[str, float]) -> None:
-    from jupyter_cache.base import CacheBundleIn
-
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    cache.cache_notebook_bundle(CacheBundleIn(notebook, str(page), data=data), check_validity=False)  # type: ignore[attr-defined]
-
-
-def test_the_newest_record_of_a_page_tells_its_seconds(tmp_path: Path):
-    from jupyter_cache import get_cache
-    from jupyter_cache.cache.db import NbCacheRecord, session_context
-
-    page, other = tmp_path / "a.md", tmp_path / "b.md"
-    assert recorded_seconds(tmp_path / "none", page) is None
-    assert not (tmp_path / "none").exists(), "looking leaves nothing behind"
-    cache = get_cache(tmp_path / "cache")
-    record(cache, page, "1", {"cpu_seconds": 12.5})
-    record(cache, page, "2", {"cpu_seconds": 31.5})
-    record(cache, page, "3", {})  # executed by something that counts no seconds
-    record(cache, other, "4", {"cpu_seconds": 99.0})
-    with session_context(cache.db) as session:  # the second is the older one by a day
-        second = session.query(NbCacheRecord).filter(NbCacheRecord.data["cpu_seconds"].as_float() == 31.5).one()
-        second.created = second.created - datetime.timedelta(days=1)
-        session.commit()
-    assert recorded_seconds(tmp_path / "cache", page) == 12.5
-    assert recorded_seconds(tmp_path / "cache", tmp_path / "c.md") is None
+def test_claims_are_counted_and_the_lost_ones_told():
+    held, lost = Claim("a", True, "", 0, 1), Claim("b", False, "b = 2", 0, 2)
+    assert claims_in_words([held]) == "1 claim, all held in this build"
+    assert claims_in_words([held, held]) == "2 claims, all held in this build"
+    assert claims_in_words([held, lost]) == "2 claims, 1 did not hold in this build"

@@ -1,0 +1,93 @@
+"""Chapters as other machines would execute them."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import claims
+from claims import main, moved, numpy_features, profiles
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("torch.manual_seed(0)", "torch.manual_seed((0) + 1000)"),
+        ("torch.Generator().manual_seed(seed)", "torch.Generator().manual_seed((seed) + 1000)"),
+        ("rng = np.random.default_rng(3 * f(seed, 2) + 1)", "rng = np.random.default_rng((3 * f(seed, 2) + 1) + 1000)"),
+        ("SVC(random_state=0, C=1)", "SVC(random_state=(0) + 1000, C=1)"),
+        ("np.random.default_rng()", "np.random.default_rng()"),
+        ("nothing(here)", "nothing(here)"),
+    ],
+)
+def test_every_kind_of_seed_is_moved(code, expected):
+    assert moved(code, 1000) == expected
+
+
+def test_the_far_profile_computes_without_the_vector_instructions_of_this_machine():
+    far, near = profiles()["far"].kernels, profiles()["avx2"].kernels
+    assert far["ATEN_CPU_CAPABILITY"] == "default"
+    assert set(near["NPY_DISABLE_CPU_FEATURES"].split()) <= set(far["NPY_DISABLE_CPU_FEATURES"].split())
+    assert set(numpy_features("").split()) == set(far["NPY_DISABLE_CPU_FEATURES"].split())
+
+
+PAGE = """\
+---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+# A page
+```{code-cell} ipython3
+import numpy as np, torch
+from dlbook.glue import claim
+x, capability = np.random.default_rng(0).normal(), torch.backends.cpu.get_cpu_capability()
+1 / 0
+```
+```{code-cell} ipython3
+claim(0.1257 < x < 0.1258, "the first draw of seed 0 is 0.1257")
+claim(capability != "DEFAULT", "torch uses vectors")
+```
+"""
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "page.md"
+    path.write_text(PAGE.replace("1 / 0\n", ""))
+    monkeypatch.setattr(claims, "with_cells", lambda: [path])
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["claims.py", *arguments])
+    return main()
+
+
+def test_other_kernels_alone_change_the_capability(page, monkeypatch, capsys):
+    assert run(monkeypatch, "far") == 1
+    said = capsys.readouterr().out
+    assert "far: 1 of 2 claims held, on 1 pages" in said
+    assert "torch uses vectors\n      measured: capability = DEFAULT" in said
+    assert "first draw" not in said
+
+
+def test_moved_seeds_alone_change_the_draw(page, monkeypatch, capsys):
+    assert run(monkeypatch, "seeds2") == 1
+    said = capsys.readouterr().out
+    assert "the first draw of seed 0 is 0.1257" in said
+    assert "torch uses vectors" not in said
+
+
+def test_a_cell_that_fails_does_not_hide_the_claims_behind_it(page, monkeypatch, capsys):
+    page.write_text(PAGE)
+    assert run(monkeypatch, "seeds1") == 1
+    said = capsys.readouterr().out
+    assert "1 pages with cells that failed" in said
+    assert "ZeroDivisionError" in said
+    assert "the first draw of seed 0 is 0.1257" in said
+
+
+def test_an_unknown_profile_is_named_with_those_that_there_are(page, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "near")
+    assert "there is no profile near: choose from far, avx2, seeds1" in capsys.readouterr().err
