@@ -106,7 +106,9 @@ def to_notebook(
             cells.append(new)
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         if figure.get("caption"):
-            cells.append(nbformat.v4.new_markdown_cell(context.caption(figure.get("name", ""), str(figure["caption"]))))
+            cells.append(
+                nbformat.v4.new_markdown_cell(context.caption("Fig.", figure.get("name", ""), str(figure["caption"])))
+            )
     for i, cell in enumerate(cells):
         cell["id"] = f"cell-{i}"  # nbformat's own ids are random, and two builds of one commit are equal
     notebook.cells = cells
@@ -209,6 +211,7 @@ class _Context:
         self.glued = _glued(executed)
         self.chapter = chapter_numbers().get(path, "")
         self.numbers = _numbers(source, self.chapter)
+        self.unlabelled: dict[str, int] = {}  # how many of a kind have been written
         self.titles = _titles()
         self.solution: str | None = None  # summary line of the solution that is open here, over several cells
         text = "\n".join(cell.source for cell in source.cells if cell.cell_type == "markdown")
@@ -261,10 +264,16 @@ class _Context:
         """Return "Fig. 15.1" for its label, of this page or another, or nothing."""
         return self.numbers.get(label) or (_other_numbers().get(label, "") if label not in self.titles else "")
 
-    def caption(self, label: str, text: str) -> str:
-        """Return the paragraph below a figure."""
-        number = self.number(label)
-        return (f"**{number}.** " if number else "") + self.plain(text)
+    def number_here(self, kind: str, label: str) -> str:
+        """Return the number of what is being written; without a label it is the next of its kind that has none."""
+        if not label:
+            self.unlabelled[kind] = self.unlabelled.get(kind, 0) + 1
+            label = f"{kind} without a label {self.unlabelled[kind]}"
+        return self.numbers[label]
+
+    def caption(self, kind: str, label: str, text: str) -> str:
+        """Return the caption of a figure or table."""
+        return f"**{self.number_here(kind, label)}.** {self.plain(text)}"
 
     def inline(self, text: str) -> str:
         """Replace roles, internal links, equation labels and macros."""
@@ -322,10 +331,10 @@ class _Context:
         inner = lambda: self.plain("\n".join(body))  # noqa: E731
         label = options.get("label", options.get("name", ""))
         if name in _EXERCISES:
-            return f"**{self.number(label) or 'Exercise'}**{f' {self.inline(rest)}' if rest else ''}\n\n{inner()}"
+            return f"**{self.number_here('Exercise', label)}**{f' {self.inline(rest)}' if rest else ''}\n\n{inner()}"
         if name in _THEOREMS:
-            kind = self.number(label) or _THEOREMS[name]
-            return f"**{kind}{f' ({self.inline(rest)})' if rest else ''}.**\n\n{inner()}"
+            number = self.number_here(_THEOREMS[name], label)
+            return f"**{number}{f' ({self.inline(rest)})' if rest else ''}.**\n\n{inner()}"
         if name == "prf:proof":
             return f"**Proof.** {inner()} ∎"
         if name == "solution":
@@ -353,13 +362,13 @@ class _Context:
         if name == "raw":
             return "*(A drawing or an interactive figure stands here on the site.)*" if "<svg" in "".join(body) else ""
         if name == "figure":
-            text = self.caption(label, "\n".join(body))
+            text = self.caption("Fig.", label, "\n".join(body))
             return text if rest.startswith("#") or not rest else f"*({options.get('alt', 'A picture')})*\n\n{text}"
         if name in ("glue:figure", "image", "tableofcontents", "toctree", "contents"):
             return ""
         if name in _TABLES:
             table = inner() if name == "table" else self.list_table(options, body)
-            return (self.caption(label, rest) + "\n\n" if rest else "") + table
+            return (self.caption("Table", label, rest) + "\n\n" if rest else "") + table
         if "dropdown" in options.get("class", "").split() or name == "dropdown":
             return _details(self.inline(rest) or name.capitalize(), inner())
         if name in _BOXES or name in _UNTITLED_BOXES:
@@ -498,16 +507,20 @@ def _other_numbers() -> dict[str, str]:
 def _numbers(source: "NotebookNode", chapter: str) -> dict[str, str]:
     """Return by label how the page calls its figures, tables, equations, exercises and theorems.
 
-    As on the page, each kind counts on its own; a figure, table or equation counts if it has a label, an exercise or a
-    theorem in any case.
+    As on the page, each kind counts on its own, with or without a label; but an equation needs a label, and a figure or
+    table a caption.
     """
     numbers: dict[str, str] = {}
     counts: dict[str, int] = {}
+    unlabelled: dict[str, int] = {}
 
     def count(kind: str, label: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1
         number = f"{chapter}.{counts[kind]}" if chapter else str(counts[kind])
-        numbers[label or f"unlabelled-{len(numbers)}"] = f"({number})" if kind == "Equation" else f"{kind} {number}"
+        if not label:
+            unlabelled[kind] = unlabelled.get(kind, 0) + 1
+            label = f"{kind} without a label {unlabelled[kind]}"
+        numbers[label] = f"({number})" if kind == "Equation" else f"{kind} {number}"
 
     def walk(lines: list[str]) -> None:
         for block in _blocks(lines):
@@ -519,20 +532,21 @@ def _numbers(source: "NotebookNode", chapter: str) -> dict[str, str]:
             label = options.get("label", options.get("name", ""))
             if name in _EXERCISES or name in _THEOREMS:
                 count(_THEOREMS.get(name, "Exercise"), label)
-            elif label and name == "figure":
+            elif name == "figure":
                 count("Fig.", label)
             elif label and name == "math":
                 count("Equation", label)
-            elif label and rest and name in _TABLES:
+            elif rest and name in _TABLES:
                 count("Table", label)
             if name not in ("quiz", "raw", "code-block", "code"):
                 walk(body)
 
     for cell in source.cells:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
         if cell.cell_type == "markdown":
             walk(cell.source.splitlines())
-        elif name := cell.metadata.get("mystnb", {}).get("figure", {}).get("name"):
-            count("Fig.", name)
+        elif figure.get("caption"):
+            count("Fig.", figure.get("name", ""))
     return numbers
 
 

@@ -244,7 +244,7 @@ def test_tables_stay_tables(tmp_path):
     text = export(tmp_path, body)
     assert "**Table 1.** Two, or $2$\n\n|  | b |\n|:--|:--|\n| one | two lines |\n" in text
     assert "\n|  |  |\n|:--|:--|\n| a\\|b |  |\n" in text
-    assert "\nThree\n\n| x |\n|--|\n| 1 |\n" in text
+    assert "\n**Table 2.** Three\n\n| x |\n|--|\n| 1 |\n" in text
     assert "See Table 1." in text
 
 
@@ -279,11 +279,6 @@ def test_what_the_page_hides_is_collapsed(tmp_path, tags, code, hidden):
     cell = exported(tmp_path, f"```{{code-cell}} ipython3\n:tags: [{tags}]\n{code}\n```\n").cells[-1]
     assert cell.source == code
     assert cell.metadata.get("jupyter", {}) == ({"source_hidden": True} if hidden else {})
-
-
-def test_a_caption_without_a_name_has_no_number(tmp_path):
-    body = "```{code-cell} ipython3\n---\nmystnb:\n  figure: {caption: '**It falls.** Yes.'}\n---\n1\n```\n"
-    assert export(tmp_path, body).endswith("\n**It falls.** Yes.")
 
 
 def test_links_to_other_pages_lead_to_the_site(tmp_path):
