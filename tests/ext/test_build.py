@@ -1,5 +1,6 @@
 """The build from end to end, on a copy of the project with one small chapter: what it renders, runs, and refuses."""
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,9 @@ from urllib.request import urlopen
 import nbformat
 import pytest
 
+import build as build_program
+from build import files_of, is_whole
+
 ROOT = Path(__file__).parent.parent.parent
 
 CHAPTER = """\
@@ -29,15 +33,15 @@ Twice two, by {cite:t}`toy2026`.
 
 ```{code-cell} ipython3
 from dlbook.toy.twice import twice
-from dlbook.glue import glue
+from dlbook.glue import claim, glue
 
 print("twice two is", twice(2))
 ```
 
 ```{code-cell} ipython3
-:tags: [remove-cell]
-assert twice(1) > 0, "the page says that it is positive"
+:tags: [remove-input]
 glue("toy-four", f"{twice(2)}")
+claim(twice(1) > 0, "twice one is positive")
 ```
 
 The number is {glue:text}`toy-four`, see {ref}`ch-toy`.
@@ -117,11 +121,11 @@ def test_the_download_reads_cleanly(project):
     text = "\n".join(cell.source for cell in notebook.cells)
     assert "The number is 4" in text
     assert "Toy (2026)" in text
-    assert "glue" not in text
+    assert "glue(" not in text
     assert "{" not in text.replace("{code", "")
     assert any("twice two is 4" in str(cell.get("outputs")) for cell in notebook.cells)
     assert "notebooks/book/toy/toy.ipynb" in source(project)
-    assert "colab.research.google.com/github/" in source(project)
+    assert "colab.research.google.com" not in source(project)  # no repository is configured
 
 
 def test_prose_alone_executes_nothing(project, chapter):
@@ -132,19 +136,71 @@ def test_prose_alone_executes_nothing(project, chapter):
     assert "Two times two" in page(project)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ('print("twice', 'raise RuntimeError("boom")\nprint("twice', "toy.md:14: code cell 1 failed"),
-        ("twice(1) > 0", "twice(1) < 0", "the page says that it is positive"),
-    ],
-    ids=["raising cell", "broken claim"],
-)
-def test_a_cell_that_fails_does_not_build_and_is_named(project, chapter, old, new, words):
-    chapter.write_text(chapter.read_text().replace(old, new))
+def test_a_cell_that_fails_is_named_and_replaces_its_page_alone(project, chapter):
+    chapter.write_text(chapter.read_text().replace('print("twice', 'raise RuntimeError("boom")\nprint("twice'))
     status, said = build(project)
-    assert status != 0
-    assert words in said
+    assert status == 1
+    assert "toy.md:14: code cell 1 failed" in said
+    assert "This page is missing: one of its cells failed" in page(project)
+    assert "RuntimeError: boom" in page(project)
+    assert "A toy" in page(project)
+    assert "A book" in (project / "_build" / "html" / "book" / "index.html").read_text()
+
+
+def test_a_claim_that_does_not_hold_is_told_on_its_page_and_listed_and_the_book_is_built(project, chapter, monkeypatch):
+    monkeypatch.delenv("STRICT", raising=False)
+    chapter.write_text(chapter.read_text().replace("twice(1) > 0", "twice(1) > 2"))
+    status, said = build(project)
+    assert status == 0, said
+    assert "1 of 1 claims did not hold on this machine; each page says so at its place" in said
+    assert "book/toy/toy.md:20: twice one is positive\n      measured: twice(1) = 2" in said
+    assert "0 of 1 claims held" in said
+    assert "the page says that twice one is positive. That did not hold here.Measured: twice(1) = 2" in page(project)
+    assert 'id="claim-1"' in source(project)
+    assert "The number is 4" in page(project)
+    monkeypatch.setenv("STRICT", "1")
+    status, said = build(project)
+    assert status == 1
+    assert "executed nothing" in said
+    assert "STRICT makes an error of it" in said
+
+
+def test_a_site_that_lacks_a_file_is_no_longer_whole(tmp_path):
+    site, stamp = tmp_path / "html", tmp_path / "stamp"
+    (site / "book").mkdir(parents=True)
+    (site / "book" / "a.html").write_text("a")
+    assert not is_whole(stamp, site, "digest")
+    stamp.write_text(json.dumps({"inputs": "digest", "files": files_of(site)}))
+    assert is_whole(stamp, site, "digest")
+    assert not is_whole(stamp, site, "another digest")
+    (site / "book" / "a.html").unlink()
+    assert not is_whole(stamp, site, "digest")
+    stamp.write_text("half of")
+    assert not is_whole(stamp, site, "digest")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (
+            OSError(28, "No space left on device", "page.html"),
+            1,
+            "not built: [Errno 28] No space left on device: 'page",
+        ),
+        (KeyboardInterrupt(), 130, "interrupted; what had ended is kept"),
+        (ValueError("DLBOOK_JOBS is a whole number"), 1, "not built: DLBOOK_JOBS is a whole number"),
+    ],
+)
+def test_what_the_machine_does_not_allow_is_said_in_one_line(tmp_path, monkeypatch, capsys, error, status, said):
+    def make(options):
+        raise error
+
+    monkeypatch.setattr(build_program, "make", make)
+    monkeypatch.setattr(sys, "argv", ["build.py", "--output", str(tmp_path)])
+    assert build_program.main() == status
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert len(shown.splitlines()) == 1
 
 
 def test_every_broken_reference_and_formula_is_reported_and_the_build_fails(project, chapter):
