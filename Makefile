@@ -7,11 +7,15 @@ MODULE ?= dlbook/perceptron/perceptron.py
 # Counting lines costs a sixth of the time: in CI, or by `make test COVER=--cov`.
 COVER  ?= $(if $(CI),--cov --cov-report=term:skip-covered)
 
+# `make claims` takes profiles and chapters: make claims PROFILES="far seeds1" ONLY="lenet resnet".
+PROFILES ?=
+ONLY     ?=
+
 # One thread a kernel and as many kernels as cores: faster than the reverse, and the only choice whose numbers repeat.
 export OMP_NUM_THREADS := 1
 unexport MPLBACKEND
 
-.PHONY: book test lint check serve watch bench reproduce mutate lock clean
+.PHONY: book test lint check claims serve watch bench reproduce mutate lock clean
 .DEFAULT_GOAL := book
 
 $(STAMP): requirements.lock pyproject.toml
@@ -24,14 +28,18 @@ $(STAMP): requirements.lock pyproject.toml
 book: $(STAMP)  ## execute what changed and render the site
 	@$(BIN)/python book/_ext/build.py $(if $(BUDGET),--budget $(BUDGET))
 
-test: $(STAMP)  ## run the tests (those of the site look at what `make book` built)
-	@$(BIN)/python -m pytest --numprocesses=logical --dist=loadscope -q $(COVER)
+test: $(STAMP)  ## run the tests (those of the site look at what `make book` built); KERNELS=far: as another machine
+	@$(if $(KERNELS),eval "$$($(BIN)/python book/_ext/claims.py --export $(KERNELS))"; )$(BIN)/python -m pytest --numprocesses=logical --dist=loadscope -q $(COVER)
 	@echo "all tests passed$(if $(COVER),; coverage is above)"
 
 lint: $(STAMP)  ## style, types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-check: lint book test reproduce  ## all that CI runs
+check: export STRICT := 1
+check: lint book test reproduce claims  ## all that CI runs, and more; a claim that does not hold is an error
+
+claims: $(STAMP)  ## execute chapters as other machines would: with all seeds moved, and by other kernels
+	@$(BIN)/python book/_ext/claims.py $(PROFILES) $(if $(ONLY),-- $(ONLY))
 
 serve: book  ## show the site on http://localhost:8000
 	@echo "http://localhost:8000" && $(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html

@@ -21,8 +21,8 @@ class Benchmarks(SphinxDirective):
             return [nodes.paragraph(text="Nothing was measured yet: `make bench` writes the file.")]
         measured = json.loads(path.read_text(encoding="utf8"))
         lines = [f"Measured on {_machine(measured['machine'])}", ""]
-        lines += ["| what | size | ours, ms | theirs, ms | ratio | memory, MB (ours, theirs) | counterpart |"]
-        lines += ["|:--|:--|--:|--:|--:|--:|:--|"]
+        lines += ["| what, at which size, against what | ratio | ours, ms | theirs, ms | memory, MB |"]
+        lines += ["|:--|--:|--:|--:|--:|"]
         notes = []
         for row in measured["rows"]:
             mark = ""
@@ -30,9 +30,10 @@ class Benchmarks(SphinxDirective):
                 notes.append(f"- `{row['name']}`, {row['size']}: {row['note']}")
                 mark = " (note)" if row["ratio"] > 1.5 else ""
             ours, theirs = row["ours"], row["theirs"]
-            cells = [f"`{row['name']}`", row["size"], _ms(ours), _ms(theirs), f"{row['ratio']:.2f}{mark}"]
             twin = row["counterpart"]
-            cells += [f"{_mb(ours)}, {_mb(theirs)}", twin if " " in twin else f"`{twin}`"]
+            twin = twin if " " in twin else f"`{twin}`"
+            cells = [f"`{row['name']}`, {row['size']}; against {twin}", f"**{row['ratio']:.2f}**{mark}"]
+            cells += [_ms(ours), _ms(theirs), f"{_mb(ours)}, {_mb(theirs)}"]
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", *notes]
         container = nodes.container(classes=["benchmarks", "scroll-x"])
@@ -42,7 +43,7 @@ class Benchmarks(SphinxDirective):
 
 def _ms(times: dict[str, float]) -> str:
     median, low, high = (1000 * times[key] for key in ("median", "low", "high"))
-    return f"{median:.3g} ({low:.3g} to {high:.3g})"
+    return f"{median:.3g} ({low:.3g}–{high:.3g})"
 
 
 def _mb(times: dict[str, float | None]) -> str:

@@ -1,6 +1,7 @@
 """What `make claims` does: execute chapters as other machines would, and list every claim that does not hold there.
 
     python book/_ext/claims.py [PROFILE ...] [-- CHAPTER ...]
+    python book/_ext/claims.py --export PROFILE     the variables of a profile, for a shell
 
 A profile moves every seed of the pages (seeds1, seeds2, seeds3) or makes the libraries compute with other kernels: avx2
 is a machine like this one, far is one without any vector instructions of the last fifteen years.  Each chapter goes on
@@ -10,6 +11,7 @@ after a failure, so that all of its claims are seen.
 import argparse
 import platform
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,9 +87,18 @@ def main() -> int:
         usage="claims.py [PROFILE ...] [-- CHAPTER ...]", description=__doc__.splitlines()[0]
     )
     parser.add_argument("profile", nargs="*", help=f"of {', '.join(known)} (default: all)")
-    names = parser.parse_args(words[:split]).profile or list(known)
+    parser.add_argument("--export", action="store_true", help="write the variables of the profiles for a shell to read")
+    options = parser.parse_args(words[:split])
+    names = options.profile or list(known)
     if unknown := set(names) - set(known):
         parser.error(f"there is no profile {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
+    if options.export:
+        print(
+            "\n".join(
+                f"export {key}={shlex.quote(value)}" for name in names for key, value in known[name].kernels.items()
+            )
+        )
+        return 0
     paths = [chapter(word).path for word in words[split + 1 :]] or with_cells()
     wrong, summary = 0, []
     for name in names:

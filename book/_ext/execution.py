@@ -117,7 +117,7 @@ def stub(text: str, report: str) -> str:
 def conclude(app: Sphinx, error: Exception | None) -> None:
     """Say last what did not go as the pages say, and let the build's status tell it."""
     results: dict[str, Result] = getattr(app, "dlbook_results", {})
-    if error or app.builder.name != "html":
+    if app.builder.name != "html":
         return
     wrong = [*getattr(app, "dlbook_failures", {}).values(), *(r.noise for r in results.values() if r.noise)]
     rows = [row for result in results.values() for row in result.failed_claims]

@@ -1,5 +1,6 @@
 """Chapters as other machines would execute them."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -91,3 +92,11 @@ def test_an_unknown_profile_is_named_with_those_that_there_are(page, monkeypatch
     with pytest.raises(SystemExit):
         run(monkeypatch, "near")
     assert "there is no profile near: choose from far, avx2, seeds1" in capsys.readouterr().err
+
+
+def test_a_shell_can_take_over_a_profile(monkeypatch, capsys):
+    assert run(monkeypatch, "--export", "far") == 0
+    exports = capsys.readouterr().out
+    shell = ["sh", "-c", f'{exports}\nprintf %s "$ATEN_CPU_CAPABILITY/$NPY_DISABLE_CPU_FEATURES"']
+    told = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert told == f"default/{numpy_features('')}"
