@@ -1,7 +1,14 @@
-"""The directive ``{parts}``: a card for each part of the book, made from ``book/parts.yml``.
+"""The directive ``{parts}``, a card for each part of the book, and the role ``{count}``, what the build has counted.
 
-A chapter that exists is a link with its reading time; the others are named as planned, so that the landing page
-promises nothing that is not there and needs no hand when a chapter arrives.
+Both are made from ``book/parts.yml`` and from the pages that exist.  A chapter that exists is a link with its reading
+time; the others are named as planned, so that the landing page promises nothing that is not there and needs no hand
+when a chapter arrives.  In the prose stand
+
+    {count}`chapters`  "22", the chapters that are written
+    {count}`planned`   "32", those that are not
+    {count}`minutes`   "14 to 45", how long they take to read
+    {count}`first`     a link to the first of them
+    {count}`claims`    "310 claims, and none of them failed"
 """
 
 from pathlib import Path
@@ -10,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 LIST = Path(__file__).parent.parent / "parts.yml"
 
@@ -26,6 +33,10 @@ class Part(NamedTuple):
 
 class parts(nodes.General, nodes.Element):  # noqa: N801
     """A place that is filled when all pages have been read."""
+
+
+class count(nodes.Inline, nodes.Element):  # noqa: N801
+    """A number or a link that is filled in when all pages have been read; ``what`` is one of ``COUNTS``."""
 
 
 def read_parts(path: Path = LIST) -> list[Part]:
@@ -45,8 +56,75 @@ class PartsDirective(SphinxDirective):
         return [parts()]
 
 
+class CountRole(SphinxRole):
+    """Leave a place for what is counted."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the place, or say which words there are."""
+        if self.text not in COUNTS:
+            words = f"{{count}}`{self.text}` is unknown: there are {', '.join(COUNTS)}"
+            message = self.inliner.reporter.error(words, line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        self.env.note_dependency(str(LIST))
+        return [count("", what=self.text)], []
+
+
+def written(app: Sphinx) -> dict[str, str]:
+    """Return the chapters that exist, in reading order: docname to title."""
+    listed = {f"book/{part.name}/{file}": title for part in read_parts() for file, title in part.chapters.items()}
+    return {docname: title for docname, title in listed.items() if docname in app.env.found_docs}
+
+
+def link(app: Sphinx, docname: str, target: str, title: str) -> nodes.reference:
+    """Return a link from one page to another."""
+    return nodes.reference("", title, internal=True, refuri=app.builder.get_relative_uri(docname, target))
+
+
+def count_chapters(app: Sphinx, docname: str) -> nodes.Node:
+    """Return how many chapters are written."""
+    return nodes.Text(str(len(written(app))))
+
+
+def count_planned(app: Sphinx, docname: str) -> nodes.Node:
+    """Return how many are not."""
+    return nodes.Text(str(sum(len(part.chapters) for part in read_parts()) - len(written(app))))
+
+
+def count_minutes(app: Sphinx, docname: str) -> nodes.Node:
+    """Return the range of reading times."""
+    times = [app.env.metadata[target].get("reading_minutes") for target in written(app)]
+    minutes = sorted({time for time in times if time}) or [0]
+    return nodes.Text(" to ".join(str(time) for time in dict.fromkeys((minutes[0], minutes[-1]))))
+
+
+def first(app: Sphinx, docname: str) -> nodes.Node:
+    """Return a link to where one begins."""
+    chapters = written(app)
+    return link(app, docname, *next(iter(chapters.items()))) if chapters else nodes.Text("the first chapter")
+
+
+def count_claims(app: Sphinx, docname: str) -> nodes.Node:
+    """Say how many claims the chapters make and how they fared in this build; one that executes nothing knows none."""
+    claims = [claim for result in getattr(app, "dlbook_results", {}).values() for claim in result.claims]
+    held = sum(claim.holds for claim in claims)
+    noun = "claim" if len(claims) == 1 else "claims"
+    fared = "none of them failed" if held == len(claims) else f"{len(claims) - held} of them did not hold"
+    return nodes.Text(f"{len(claims)} {noun}, and {fared}")
+
+
+COUNTS = {
+    "chapters": count_chapters,
+    "planned": count_planned,
+    "minutes": count_minutes,
+    "first": first,
+    "claims": count_claims,
+}
+
+
 def fill_in(app: Sphinx, document: nodes.document, docname: str) -> None:
-    """Put the cards where the directive stands."""
+    """Put the cards where the directive stands, and the counts into the prose."""
+    for place in list(document.findall(count)):
+        place.replace_self(COUNTS[place["what"]](app, docname))
     for place in list(document.findall(parts)):
         cards = [card(app, part, docname) for part in read_parts()]
         place.replace_self(nodes.container("", *cards, classes=["parts"]))
@@ -54,34 +132,35 @@ def fill_in(app: Sphinx, document: nodes.document, docname: str) -> None:
 
 def card(app: Sphinx, part: Part, docname: str) -> nodes.Node:
     """Return the card of one part."""
-    written, planned = nodes.bullet_list(), []
+    complete, planned = nodes.bullet_list(), []
     for file, title in part.chapters.items():
         target = f"book/{part.name}/{file}"
         if target in app.env.found_docs:
-            link = nodes.reference("", title, internal=True, refuri=app.builder.get_relative_uri(docname, target))
-            item = nodes.paragraph("", "", link)
+            item = nodes.paragraph("", "", link(app, docname, target, title))
             minutes = app.env.metadata[target].get("reading_minutes")
             if minutes:
                 item += nodes.inline("", f" {minutes} min", classes=["part-minutes"])
-            written += nodes.list_item("", item)
+            complete += nodes.list_item("", item)
         else:
             planned.append(title)
     children: list[nodes.Node] = [
         nodes.paragraph("", part.title, classes=["part-title"]),
         nodes.paragraph("", part.about),
     ]
-    if written.children:
-        children.append(written)
+    if complete.children:
+        children.append(complete)
     if planned:
         label = nodes.strong("", "Planned: ")
         children.append(nodes.paragraph("", "", label, nodes.Text(", ".join(planned) + "."), classes=["part-planned"]))
-    state = "written" if written.children else "not-yet"
+    state = "written" if complete.children else "not-yet"
     return nodes.container("", *children, classes=["part", f"part-{state}"])
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("parts", PartsDirective)
+    app.add_role("count", CountRole())
     app.add_node(parts)
+    app.add_node(count)
     app.connect("doctree-resolved", fill_in)
     return {"version": "1", "parallel_read_safe": True}

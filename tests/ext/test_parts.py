@@ -1,8 +1,11 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
-from parts import read_parts
+import pytest
+
+from parts import count_claims, read_parts
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -37,3 +40,63 @@ def test_what_exists_is_linked_and_the_rest_named_as_planned(build: Callable):
     assert html.count("part-written") == 1
     assert html.count("part-not-yet") == 12
     assert "convolution/lenet.html" not in html
+
+
+COUNTS = (
+    "# Index\n\n{count}`chapters` written, {count}`planned` planned, {count}`minutes` minutes, begin with {count}`first`; "
+    "{count}`claims`.\n"
+)
+
+
+def glance(words: int) -> str:
+    return "```{at-a-glance}\n:will: a\n:needs: b\n```\n" + "word " * words
+
+
+def test_the_landing_page_counts_what_is_there(build: Callable):
+    pages = {
+        "index": COUNTS,
+        "book/perceptron/perceptron": f"# The perceptron\n{glance(1000)}",
+        "book/foundations/losses": f"# Losses\n{glance(3000)}",
+        "book/backprop/backpropagation": f"# Back-propagation\n{glance(2000)}",
+        "book/preface": f"# Preface\n{glance(9000)}",  # is no chapter
+    }
+    built = build(pages)
+    assert built.status == 0, built.log
+    html = built.page("index")
+    listed = sum(len(part.chapters) for part in read_parts())
+    assert f"<p>3 written, {listed - 3} planned, 5 to 15 minutes, begin with " in html
+    assert re.search(r'begin with <a [^>]*href="book/foundations/losses.html">Losses</a>; 0 claims', html)
+
+
+def test_one_chapter_has_one_reading_time_and_none_is_no_range(build: Callable):
+    one = build({"index": COUNTS, "book/perceptron/perceptron": f"# The perceptron\n{glance(1000)}"}).page("index")
+    assert "1 written" in one
+    assert "planned, 5 minutes, begin with <a " in one
+    assert "0 written" in build({"index": COUNTS}).page("index")
+
+
+def test_an_unknown_count_is_named_with_those_there_are(build: Callable):
+    built = build({"index": "# Index\n\n{count}`chapers`\n"})
+    assert "{count}`chapers` is unknown: there are chapters, planned, minutes, first, claims" in built.log
+
+
+@pytest.mark.parametrize(
+    ("holds", "words"),
+    [
+        ([True] * 3, "3 claims, and none of them failed"),
+        ([True, False, False], "3 claims, and 2 of them did not hold"),
+        ([True], "1 claim, and none of them failed"),
+    ],
+)
+def test_claims_of_all_pages_are_added_up(holds, words):
+    pages = [SimpleNamespace(claims=[SimpleNamespace(holds=one)]) for one in holds]
+    app = SimpleNamespace(dlbook_results=dict(enumerate(pages)))
+    assert count_claims(app, "index").astext() == words
+
+
+def test_the_landing_page_promises_nothing_that_is_not_counted():
+    text = (ROOT / "book" / "index.md").read_text("utf8")
+    assert set(re.findall(r"{count}`(\w+)`", text)) == {"chapters", "planned", "minutes", "first", "claims"}
+    title = re.compile("|".join(re.escape(title) for part in read_parts() for title in part.chapters.values()))
+    assert not title.findall(re.sub(r"(?s)```.*?```", "", text)), "the list names the chapters"
+    assert not re.search(r"\d+ (?:chapters|minutes|claims)", text)
