@@ -1,5 +1,6 @@
 """All that a training run needs to go on exactly where it stopped, in one file that is whole or absent."""
 
+import copy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,19 +59,32 @@ def load(path: Path, model: nn.Module, parts: dict[str, Stateful]) -> dict[str, 
     ValueError
         If the file cannot be read, or belongs to another model or to other parts; nothing is changed then.
     """
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # torch raises half a dozen kinds for a damaged file
-        raise ValueError(f"the checkpoint {path} is damaged ({error}): delete it to start anew") from error
+    state = _read(path)
+    if not isinstance(state, dict) or set(state) != {"model", "position", *parts}:
+        found = sorted(map(str, state)) if isinstance(state, dict) else f"a {type(state).__name__}"
+        raise ValueError(f"the checkpoint {path} holds {found}, expected model, position, {sorted(parts)}")
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     saved = {name: tuple(value.shape) for name, value in state["model"].items()}
     if shapes != saved:
         differ = sorted(set(shapes.items()) ^ set(saved.items()))[:2]
         raise ValueError(f"the checkpoint {path} is of another model: they differ in {differ}")
-    if set(state) != {"model", "position", *parts}:
-        raise ValueError(f"the checkpoint {path} holds {sorted(state)}, expected model, position, {sorted(parts)}")
-    model.load_state_dict(state["model"])
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
+    targets: dict[str, Stateful] = {**parts, "model": model}
+    before = {name: copy.deepcopy(target.state_dict()) for name, target in targets.items()}
+    try:
+        for name, target in targets.items():
+            target.load_state_dict(state[name])
+    except Exception as error:  # an optimizer over other parameters, batches of another size: as it was before
+        for other, target in targets.items():
+            target.load_state_dict(before[other])
+        raise ValueError(f"the checkpoint {path} does not fit: {name}: {error}") from error
     position: dict[str, Any] = state["position"]
     return position
+
+
+def _read(path: Path) -> Any:
+    if path.is_dir():
+        raise ValueError(f"a checkpoint is a file, and {path} is a folder")
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises half a dozen kinds for a damaged file
+        raise ValueError(f"the checkpoint {path} is damaged ({error}): delete it to start anew") from error

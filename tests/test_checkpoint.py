@@ -5,6 +5,7 @@ import torch
 from torch import Generator, nn
 
 from dlbook import checkpoint
+from dlbook.data import Batches
 
 
 def model(width: int = 3) -> nn.Sequential:
@@ -40,6 +41,41 @@ def test_another_model_is_refused_and_left_alone(tmp_path):
     with pytest.raises(ValueError, match=r"another model: they differ in .*0\.bias"):
         checkpoint.load(tmp_path / "c", wide, {"optimizer": torch.optim.Adam(wide.parameters())})
     assert torch.equal(wide[0].weight, before)
+
+
+def same(first: dict, second: dict) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_what_does_not_fit_changes_nothing_neither_weights_nor_parts(tmp_path):
+    net = model()
+    batches = Batches(torch.zeros(7, 2), torch.zeros(7), 3, generator=Generator().manual_seed(1))
+    parts = {"optimizer": torch.optim.SGD(net.parameters(), lr=0.5), "batches": batches}
+    checkpoint.save(tmp_path / "c", net, parts, {})
+    other, few = model(), Batches(torch.zeros(7, 2), torch.zeros(7), 2, generator=Generator().manual_seed(9))
+    optimizer = torch.optim.SGD(other.parameters(), lr=0.25)
+    before, stream = {k: v.clone() for k, v in other.state_dict().items()}, few.generator.get_state()
+    with pytest.raises(ValueError, match=r"does not fit: batches: .* batches of 3 examples, found 2"):
+        checkpoint.load(tmp_path / "c", other, {"optimizer": optimizer, "batches": few})
+    assert same(before, other.state_dict())
+    assert optimizer.param_groups[0]["lr"] == 0.25
+    assert torch.equal(stream, few.generator.get_state())
+    halves = torch.optim.SGD([{"params": [p]} for p in other.parameters()], lr=0.25)
+    with pytest.raises(ValueError, match="does not fit: optimizer: "):
+        checkpoint.load(tmp_path / "c", other, {"optimizer": halves, "batches": batches})
+    assert same(before, other.state_dict())
+
+
+@pytest.mark.parametrize("content", [{"weights": torch.zeros(2)}, [1, 2], torch.zeros(3)])
+def test_a_foreign_file_says_what_it_holds(tmp_path, content):
+    torch.save(content, tmp_path / "c")
+    with pytest.raises(ValueError, match=r"the checkpoint .* holds .*, expected model, position"):
+        checkpoint.load(tmp_path / "c", model(), {})
+
+
+def test_a_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="is a folder"):
+        checkpoint.load(tmp_path, model(), {})
 
 
 def test_other_parts_are_refused(tmp_path):

@@ -14,7 +14,9 @@ import torch
 from torch import Generator, nn
 from torch.nn import functional as F
 
+from common import stream
 from dlbook.data import Batches
+from dlbook.optimization.schedules import step_decay
 from dlbook.training import accuracy, evaluate, fit
 
 X = torch.randn(37, 5, generator=Generator().manual_seed(1), dtype=torch.float64)
@@ -58,6 +60,55 @@ def test_the_schedule_steps_after_every_update():
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: 0.5**update)
     fit(model, F.cross_entropy, batches(), optimizer, epochs=2, schedule=schedule, progress=False)
     assert optimizer.param_groups[0]["lr"] == 0.5**10  # five batches an epoch, the last of five rows
+
+
+def test_a_function_of_the_step_is_a_schedule():
+    model = network()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    fit(model, F.cross_entropy, batches(), optimizer, epochs=2, schedule=step_decay(1, factor=0.5), progress=False)
+    assert optimizer.param_groups[0]["lr"] == 0.5**10
+
+
+@pytest.mark.parametrize("kind", ["list", "loader"])
+def test_any_batches_that_can_be_iterated_again_train_alike(kind, tmp_path):
+    pairs = list(zip(X.split(8), Y.split(8), strict=True))
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, Y), batch_size=8, generator=stream())
+    trained = []
+    for given in (Batches(X, Y, 8, generator=None), pairs if kind == "list" else loader):
+        model = network()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        path = tmp_path / f"{len(trained)}"
+        options = {"epochs": 2, "checkpoint": path, "progress": False}
+        trained.append((fit(model, F.cross_entropy, given, optimizer, **options), model.state_dict()))
+        assert evaluate(model, given, F.cross_entropy) == evaluate(
+            model, Batches(X, Y, 8, generator=None), F.cross_entropy
+        )
+    assert trained[0][0] == trained[1][0]
+    assert all(torch.equal(trained[0][1][name], trained[1][1][name]) for name in trained[0][1])
+
+
+def another_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(network().parameters(), lr=0.1)
+
+
+def own_optimizer(model: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(list(model.parameters()) or [nn.Parameter(torch.zeros(1))], lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "data", "words"),
+    [
+        (nn.Flatten(), own_optimizer, batches(), "nothing to train: Flatten has no parameters"),
+        (network(), another_optimizer, batches(), "4 parameters, none of which belongs to the model"),
+        (network(), own_optimizer, iter(batches()), "once an epoch: .* found generator"),
+        (network(), own_optimizer, 7, "found int"),
+    ],
+)
+def test_what_cannot_train_is_refused_before_the_first_step(model, optimizer, data, words):
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=words):
+        fit(model, F.cross_entropy, data, optimizer(model), epochs=1, progress=False)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
 
 
 def test_progress_is_one_line_without_times(capsys):
@@ -192,7 +243,8 @@ DISTRIBUTED = """
     model = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 2)).double()
     batches = Batches(x, y, 8, generator=Generator().manual_seed(2))  # five batches, the last of five rows: 3 and 2
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    losses = fit(model, F.cross_entropy, batches, optimizer, epochs=3, progress=False)
+    path, epochs = (sys.argv[2], int(sys.argv[3])) if len(sys.argv) > 2 else (None, 3)
+    losses = fit(model, F.cross_entropy, batches, optimizer, epochs=epochs, checkpoint=path, progress=False)
     if not dist.is_initialized() or dist.get_rank() == 0:
         torch.save([losses, model.state_dict()], sys.argv[1])
     if dist.is_initialized():
@@ -210,7 +262,16 @@ def test_two_processes_reach_the_weights_of_one(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one")])
     runpy.run_path(str(script))
+    # one process for an epoch, two for the others
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "first"), str(tmp_path / "shared"), "1"])
+    runpy.run_path(str(script))
+    resumed = [*torchrun, str(script), str(tmp_path / "both"), str(tmp_path / "shared"), "3"]
+    subprocess.run(resumed, check=True, env=local, capture_output=True, timeout=120)
+    both = torch.load(tmp_path / "both", weights_only=True)
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
+    assert both[0] == pytest.approx(one[0], rel=1e-12)
+    for name, weight in both[1].items():
+        torch.testing.assert_close(weight, one[1][name], rtol=1e-12, atol=1e-14)
     assert one[0] == pytest.approx(two[0], rel=1e-12)
     for name, weight in one[1].items():
         torch.testing.assert_close(weight, two[1][name], rtol=1e-12, atol=1e-14)

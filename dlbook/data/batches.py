@@ -84,8 +84,9 @@ class Batches:
         return part
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: order of the epoch under way, next batch, and the generator's state."""
+        """Return the position: batch size, order of the epoch under way, next batch, and the generator's state."""
         return {
+            "size": self.size,
             "order": self._order,
             "next": self._next,
             "generator": None if self.generator is None else self.generator.get_state(),
@@ -97,9 +98,12 @@ class Batches:
         Raises
         ------
         ValueError
-            If the position belongs to data of another length, or to shuffled batches while these are not.
+            If the position belongs to data of another length, to batches of another size, or to shuffled batches
+            while these are not; nothing is changed then.
         """
         order = state["order"]
+        if state["size"] != self.size:
+            raise ValueError(f"the saved position counts batches of {state['size']} examples, found {self.size} here")
         if order is not None and len(order) != len(self.x):
             raise ValueError(f"the saved position is one of {len(order)} examples, found {len(self.x)} here")
         if (state["generator"] is None) != (self.generator is None):

@@ -99,3 +99,13 @@ def test_a_position_of_other_data_is_refused():
     next(iter(batches))
     with pytest.raises(ValueError, match="23 examples, found 7"):
         Batches(X[:7], Y[:7], 5, generator=Generator()).load_state_dict(batches.state_dict())
+
+
+def test_a_position_among_batches_of_another_size_is_refused_and_changes_nothing():
+    batches, other = shuffled(), shuffled(seed=4, size=4)
+    next(iter(batches))
+    stream = other.generator.get_state()
+    with pytest.raises(ValueError, match="batches of 5 examples, found 4 here"):
+        other.load_state_dict(batches.state_dict())
+    assert torch.equal(other.generator.get_state(), stream)
+    assert rows(other) == rows(shuffled(seed=4, size=4))
