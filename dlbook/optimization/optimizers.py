@@ -8,8 +8,8 @@ Algorithm 2 (AdamW).
 Papers → code: α, ε or η (the step) → ``lr``; β, μ or α (how much of the past is kept) → ``momentum``; β₁, β₂ →
 ``betas``; m → ``exp_avg``; v → ``exp_avg_sq``; λ → ``weight_decay``; ε, ϵ or δ (beside the root) → ``eps``.
 
-An update is written with torch's operations on lists of tensors, ``torch._foreach_*``, which do the same to each
-parameter in turn; the chapter has the loops. Names of options, of state entries and their defaults are those of
+Each class holds its equation, in ``_update``, for one parameter and its gradient; what all share (the loop, the sign,
+the decay of weights, checks) is in their parent. Names of options, of state entries and their defaults are those of
 ``torch.optim``, so a ``state_dict`` of either goes on in the other. What chooses among torch's implementations
 (``foreach``, ``fused``, ``capturable``, ``differentiable``) is not here.
 """
@@ -22,6 +22,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+
+State = dict[str, Tensor]  # what is remembered of one parameter
 
 
 class _Updates(Optimizer):
@@ -62,16 +64,22 @@ class _Updates(Optimizer):
         Raises
         ------
         ValueError
-            If the state is that of another kind of optimizer.
+            If the state is that of another kind of optimizer, or holds an option that the constructor refuses.
         """
         for group in state_dict["param_groups"]:
             missing = sorted(self.defaults.keys() - group.keys() - self._ours.keys())
             if missing:
                 needed = f"{type(self).__name__} needs {', '.join(missing)}"
                 raise ValueError(f"{needed}, found a state with {', '.join(sorted(group))}")
+            self._check(self._understood(group))
         super().load_state_dict(state_dict)
         for group in self.param_groups:
-            group.update({**self._ours, **group, **self._fixed})
+            group.update(self._understood(group))
+
+    def _understood(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a loaded group as ours are: numbers, though torch allows a rate that is a tensor."""
+        numbers = {name: value.item() for name, value in group.items() if isinstance(value, Tensor)}
+        return {**self._ours, **group, **numbers, **self._fixed}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -101,38 +109,38 @@ class _Updates(Optimizer):
                 found = f"{p.grad.layout} of {p.dtype}"
                 raise ValueError(f"gradients are dense and real, found {found}, shape {tuple(p.shape)}")
         for group, params in zip(self.param_groups, moving, strict=True):
-            if params:
-                self._move(group, params)
+            for p in params:
+                self._move(p, group)
         return loss
 
-    def _move(self, group: dict[str, Any], params: list[Tensor]) -> None:
-        """Change the parameters of one group, after the sign and the decay that are the same for all."""
-        grads: Any = [p.grad for p in params]
-        if group["maximize"]:
-            grads = torch._foreach_neg(grads)
+    def _move(self, p: Tensor, group: dict[str, Any]) -> None:
+        """Change one parameter: the sign and the decay, which are the same for all, then the class's own equation."""
+        assert p.grad is not None
+        grad = -p.grad if group["maximize"] else p.grad
         if group["weight_decay"] and group.get("decoupled_weight_decay"):
-            torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
+            p.mul_(1 - group["lr"] * group["weight_decay"])
         elif group["weight_decay"]:  # the gradient of weight_decay / 2 |p|²
-            grads = torch._foreach_add(grads, params, alpha=group["weight_decay"])
-        self._update(group, params, grads)
+            grad = grad.add(p, alpha=group["weight_decay"])
+        self._update(p, grad, self.state[p], group)
 
-    def _update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
         raise NotImplementedError
 
-    def _buffers(self, params: list[Tensor], name: str, start: float = 0.0) -> list[Tensor]:
-        """Return what is remembered for each parameter under ``name``, in the beginning ``start`` everywhere."""
-        for p in params:
-            if name not in self.state[p]:
-                self.state[p][name] = torch.full_like(p, start, memory_format=torch.preserve_format)
-        return [self.state[p][name] for p in params]
 
-    def _count(self, params: list[Tensor]) -> list[float]:
-        """Count one update more of each parameter and return the counts: parameters may have skipped updates."""
-        for p in params:
-            if "step" not in self.state[p]:
-                self.state[p]["step"] = torch.zeros((), device="cpu")
-            self.state[p]["step"] += 1
-        return [self.state[p]["step"].item() for p in params]
+def _memory(state: State, name: str, p: Tensor, start: float = 0.0) -> Tensor:
+    """Return what is remembered of a parameter under ``name``; in the beginning it is ``start`` everywhere."""
+    if name not in state:
+        state[name] = torch.full_like(p, start, memory_format=torch.preserve_format)
+    return state[name]
+
+
+def _count(state: State) -> float:
+    """Count one update more and return the count; a parameter without a gradient skips updates."""
+    if "step" not in state:
+        state["step"] = torch.zeros((), device="cpu")
+    state["step"] += 1
+    return state["step"].item()
 
 
 class SGD(_Updates):
@@ -194,23 +202,14 @@ class SGD(_Updates):
             found = f"{options['momentum']} and {options['dampening']}"
             raise ValueError(f"nesterov wants a momentum and no dampening, found {found}")
 
-    def _update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        momentum = group["momentum"]
-        if momentum:
-            velocities = self._velocities(group, params, grads)
-            grads = torch._foreach_add(grads, velocities, alpha=momentum) if group["nesterov"] else velocities
-        torch._foreach_add_(params, grads, alpha=-group["lr"])
-
-    def _velocities(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> list[Tensor]:
-        """Return ``momentum * velocity + share * grad``; torch takes the first gradient of a parameter whole."""
-        share = 1 - (group["momentum"] if group["average"] else group["dampening"])
-        shares = [share if group["average"] or "momentum_buffer" in self.state[p] else 1.0 for p in params]
-        velocities = self._buffers(params, "momentum_buffer")
-        torch._foreach_mul_(velocities, group["momentum"])
-        for part in set(shares):
-            chosen = [i for i in range(len(params)) if shares[i] == part]
-            torch._foreach_add_([velocities[i] for i in chosen], [grads[i] for i in chosen], alpha=part)
-        return velocities
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
+        if group["nesterov"]:
+            Nesterov._update(p, grad, state, group)
+        elif group["momentum"]:
+            Momentum._update(p, grad, state, group)
+        else:
+            p.add_(grad, alpha=-group["lr"])
 
 
 class Momentum(SGD):
@@ -262,6 +261,14 @@ class Momentum(SGD):
             weight_decay=weight_decay, nesterov=False, maximize=maximize, average=average,
         )  # fmt: skip
 
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
+        whole = "momentum_buffer" not in state and not group["average"]  # torch does not damp the first gradient
+        share = 1.0 if whole else 1 - (group["momentum"] if group["average"] else group["dampening"])
+        velocity = _memory(state, "momentum_buffer", p)
+        velocity.mul_(group["momentum"]).add_(grad, alpha=share)
+        p.add_(velocity, alpha=-group["lr"])
+
 
 class Nesterov(SGD):
     """Momentum whose gradient is taken ahead (Nesterov, 1983; Sutskever et al., 2013, eq. 3 and 4).
@@ -302,6 +309,12 @@ class Nesterov(SGD):
     ) -> None:
         super().__init__(params, lr, momentum, 0, weight_decay, True, maximize=maximize)
 
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
+        velocity = _memory(state, "momentum_buffer", p)
+        velocity.mul_(group["momentum"]).add_(grad)
+        p.add_(grad + group["momentum"] * velocity, alpha=-group["lr"])
+
 
 class Adagrad(_Updates):
     """Divide each step by the root of the sum of all squared gradients so far (Duchi et al., 2011, diagonal form).
@@ -332,8 +345,8 @@ class Adagrad(_Updates):
     >>> optimizer = Adagrad([p], lr=1.0)
     >>> (p**2).sum().backward()
     >>> optimizer.step()  # the gradients are 6 and 600
-    >>> p.detach()
-    tensor([  2., 299.])
+    >>> [round(x, 3) for x in p.tolist()]
+    [2.0, 299.0]
     """
 
     _below: ClassVar[dict[str, float]] = {
@@ -356,13 +369,12 @@ class Adagrad(_Updates):
             initial_accumulator_value=initial_accumulator_value, eps=eps, maximize=maximize,
         )  # fmt: skip
 
-    def _update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        rates = [group["lr"] / (1 + (t - 1) * group["lr_decay"]) for t in self._count(params)]
-        sums = self._buffers(params, "sum", group["initial_accumulator_value"])
-        torch._foreach_addcmul_(sums, grads, grads)
-        roots = torch._foreach_sqrt(sums)
-        torch._foreach_add_(roots, group["eps"])
-        torch._foreach_addcdiv_(params, grads, roots, [-rate for rate in rates])
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
+        rate = group["lr"] / (1 + (_count(state) - 1) * group["lr_decay"])
+        total = _memory(state, "sum", p, group["initial_accumulator_value"])
+        total.addcmul_(grad, grad)
+        p.addcdiv_(grad, total.sqrt().add_(group["eps"]), value=-rate)
 
 
 class RMSprop(_Updates):
@@ -396,8 +408,8 @@ class RMSprop(_Updates):
     >>> optimizer = RMSprop([p], lr=0.1, alpha=0.99)
     >>> (p**2).sum().backward()
     >>> optimizer.step()  # each by lr / sqrt(1 - alpha), ten times lr: the average starts at 0
-    >>> p.detach()
-    tensor([  2., 299.])
+    >>> [round(x, 3) for x in p.tolist()]
+    [2.0, 299.0]
     """
 
     _below: ClassVar[dict[str, float]] = {**_Updates._below, "alpha": 1, "eps": math.inf, "momentum": 1}
@@ -419,25 +431,19 @@ class RMSprop(_Updates):
             centered=centered, maximize=maximize,
         )  # fmt: skip
 
-    def _update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        alpha, momentum = group["alpha"], group["momentum"]
-        self._count(params)  # nothing here uses it; a state that torch loads has it
-        squares = self._buffers(params, "square_avg")
-        torch._foreach_mul_(squares, alpha)
-        torch._foreach_addcmul_(squares, grads, grads, 1 - alpha)
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
+        alpha = group["alpha"]
+        _count(state)  # nothing here uses it; a state that torch loads has it
+        square = _memory(state, "square_avg", p)
+        square.mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
         if group["centered"]:
-            means = self._buffers(params, "grad_avg")
-            torch._foreach_lerp_(means, grads, 1 - alpha)
-            squares = torch._foreach_addcmul(squares, means, means, -1)
-        roots = torch._foreach_sqrt(squares)
-        torch._foreach_add_(roots, group["eps"])
-        if momentum:
-            velocities = self._buffers(params, "momentum_buffer")
-            torch._foreach_mul_(velocities, momentum)
-            torch._foreach_addcdiv_(velocities, grads, roots)
-            torch._foreach_add_(params, velocities, alpha=-group["lr"])
-        else:
-            torch._foreach_addcdiv_(params, grads, roots, -group["lr"])
+            mean = _memory(state, "grad_avg", p).lerp_(grad, 1 - alpha)
+            square = square - mean**2
+        step = grad / square.sqrt().add_(group["eps"])
+        if group["momentum"]:
+            step = _memory(state, "momentum_buffer", p).mul_(group["momentum"]).add_(step)
+        p.add_(step, alpha=-group["lr"])
 
 
 class Adam(_Updates):
@@ -470,8 +476,8 @@ class Adam(_Updates):
     >>> optimizer = Adam([p], lr=0.1)
     >>> (p**2).sum().backward()
     >>> optimizer.step()
-    >>> p.detach()
-    tensor([  2.9000, 299.9000])
+    >>> [round(x, 3) for x in p.tolist()]
+    [2.9, 299.9]
     """
 
     _below: ClassVar[dict[str, float]] = {**_Updates._below, "betas": 1, "eps": math.inf}
@@ -493,21 +499,17 @@ class Adam(_Updates):
             decoupled_weight_decay=self._fixed.get("decoupled_weight_decay", False),
         )  # fmt: skip
 
-    def _update(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor]) -> None:
-        beta1, beta2 = group["betas"]
-        counts = self._count(params)
-        means, squares = self._buffers(params, "exp_avg"), self._buffers(params, "exp_avg_sq")
-        torch._foreach_lerp_(means, grads, 1 - beta1)  # beta1 * mean + (1 - beta1) * grad
-        torch._foreach_mul_(squares, beta2)
-        torch._foreach_addcmul_(squares, grads, grads, 1 - beta2)
+    @staticmethod
+    def _update(p: Tensor, grad: Tensor, state: State, group: dict[str, Any]) -> None:
+        (beta1, beta2), t = group["betas"], _count(state)
+        mean, square = _memory(state, "exp_avg", p), _memory(state, "exp_avg_sq", p)
+        mean.lerp_(grad, 1 - beta1)  # beta1 * mean + (1 - beta1) * grad
+        square.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         if group["amsgrad"]:
-            largest = self._buffers(params, "max_exp_avg_sq")
-            torch._foreach_maximum_(largest, squares)
-            squares = largest
-        roots = torch._foreach_sqrt(squares)
-        torch._foreach_div_(roots, [math.sqrt(1 - beta2**t) for t in counts])
-        torch._foreach_add_(roots, group["eps"])
-        torch._foreach_addcdiv_(params, means, roots, [-group["lr"] / (1 - beta1**t) for t in counts])
+            largest = _memory(state, "max_exp_avg_sq", p)
+            square = torch.maximum(largest, square, out=largest)
+        root = square.sqrt().div_(math.sqrt(1 - beta2**t)).add_(group["eps"])
+        p.addcdiv_(mean, root, value=-group["lr"] / (1 - beta1**t))
 
 
 class AdamW(Adam):
@@ -531,8 +533,8 @@ class AdamW(Adam):
     >>> optimizer = AdamW([p], lr=0.1, weight_decay=0.1)
     >>> (0 * p).sum().backward()
     >>> optimizer.step()  # no gradient: all that happens is the decay by a hundredth
-    >>> p.detach()
-    tensor([  2.9700, 297.0000])
+    >>> [round(x, 3) for x in p.tolist()]
+    [2.97, 297.0]
     """
 
     _fixed: ClassVar[dict[str, bool]] = {"decoupled_weight_decay": True}

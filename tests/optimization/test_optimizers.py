@@ -5,8 +5,10 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
+from dlbook.optimization import optimizers as module
 from dlbook.optimization.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSprop
 
 F64 = torch.float64
@@ -17,14 +19,14 @@ SHAPES = [(3, 5), (7,), (), (2, 3, 1)]
 def start():
     """Return four parameters of different shapes, drawn anew each time from one seed."""
     generator = torch.Generator().manual_seed(0)
-    return [torch.randn(s, generator=generator, dtype=F64).requires_grad_() for s in SHAPES]
+    return [torch.randn(s, generator=generator, dtype=torch.float64).requires_grad_() for s in SHAPES]
 
 
 def pull(params, step, seed=1):
     """Give each parameter the gradient of a bowl of its own, shaken by noise; the second skips two steps of three."""
     generator = torch.Generator().manual_seed(1000 * seed + step)
     for i, p in enumerate(params):
-        noise = torch.randn(p.shape, generator=generator, dtype=F64)
+        noise = torch.randn(p.shape, generator=generator, dtype=torch.float64)
         p.grad = None if i == 1 and step % 3 else 10.0 ** (i - 1) * (p.detach() - 1) + 0.3 * noise
 
 
@@ -157,10 +159,10 @@ def test_not_a_number_spreads_as_in_torch(ours):
     more = {"Momentum": {"momentum": 0.9}, "Nesterov": {"momentum": 0.9, "nesterov": True}}.get(ours.__name__, {})
     ends = []
     for make in (ours, lambda params: getattr(torch.optim, name)(params, lr=ours(start()).defaults["lr"], **more)):
-        p = torch.ones(4, dtype=F64, requires_grad=True)
+        p = torch.ones(4, dtype=torch.float64, requires_grad=True)
         optimizer = make([p])
         for grad in ([1.0, math.nan, math.inf, 0.0], [1.0, 1.0, 1.0, 0.0]):
-            p.grad = torch.tensor(grad, dtype=F64)
+            p.grad = torch.tensor(grad, dtype=torch.float64)
             optimizer.step()
         ends.append(p.detach())
     assert_close(*ends, equal_nan=True)
@@ -173,45 +175,45 @@ def test_not_a_number_spreads_as_in_torch(ours):
 
 def moved(optimizer, p, *gradients):
     for grad in gradients:
-        p.grad = torch.as_tensor(grad, dtype=F64).expand(p.shape)
+        p.grad = torch.as_tensor(grad, dtype=torch.float64).expand(p.shape)
         optimizer.step()
     return p.detach()
 
 
 def point(*values):
-    return torch.tensor(values, dtype=F64, requires_grad=True)
+    return torch.tensor(values, dtype=torch.float64, requires_grad=True)
 
 
 def test_two_steps_of_momentum_by_hand():
     # v = 2, p = 1 - 0.2; v = 1 + 4, p = 0.8 - 0.5
     p = point(1.0)
-    assert_close(moved(Momentum([p], lr=0.1, momentum=0.5), p, 2.0, 4.0), torch.tensor([0.3], dtype=F64))
+    assert_close(moved(Momentum([p], lr=0.1, momentum=0.5), p, 2.0, 4.0), torch.tensor([0.3], dtype=torch.float64))
 
 
 def test_two_steps_of_the_moving_average_by_hand():
     # v = 0.5 · 2 = 1, p = 1 - 0.1; v = 0.5 · 1 + 0.5 · 4 = 2.5, p = 0.9 - 0.25
     p = point(1.0)
     found = moved(Momentum([p], lr=0.1, momentum=0.5, average=True), p, 2.0, 4.0)
-    assert_close(found, torch.tensor([0.65], dtype=F64))
+    assert_close(found, torch.tensor([0.65], dtype=torch.float64))
 
 
 def test_two_steps_of_nesterov_by_hand():
     # v = 2, p = 1 - 0.1 (2 + 0.5 · 2); v = 1 + 4, p = 0.7 - 0.1 (4 + 0.5 · 5)
     p = point(1.0)
-    assert_close(moved(Nesterov([p], lr=0.1, momentum=0.5), p, 2.0, 4.0), torch.tensor([0.05], dtype=F64))
+    assert_close(moved(Nesterov([p], lr=0.1, momentum=0.5), p, 2.0, 4.0), torch.tensor([0.05], dtype=torch.float64))
 
 
 def test_two_steps_of_adagrad_by_hand():
     # sums 9 and 25: 1 - 3/3 = 0, then 0 - 4/5
     p = point(1.0)
-    assert_close(moved(Adagrad([p], lr=1.0, eps=0), p, 3.0, 4.0), torch.tensor([-0.8], dtype=F64))
+    assert_close(moved(Adagrad([p], lr=1.0, eps=0), p, 3.0, 4.0), torch.tensor([-0.8], dtype=torch.float64))
 
 
 def test_two_steps_of_rmsprop_by_hand():
     # averages 0.75 · 0 + 0.25 · 16 = 4 and 0.75 · 4 + 0.25 · 24 = 9: 1 - 4/2 = -1, then -1 - √24/3
     p = point(1.0)
     found = moved(RMSprop([p], lr=1.0, alpha=0.75, eps=0), p, 4.0, math.sqrt(24))
-    assert_close(found, torch.tensor([-1 - math.sqrt(24) / 3], dtype=F64))
+    assert_close(found, torch.tensor([-1 - math.sqrt(24) / 3], dtype=torch.float64))
 
 
 def test_two_steps_of_adam_by_hand():
@@ -219,14 +221,14 @@ def test_two_steps_of_adam_by_hand():
     # m = 1/2 + 3 = 3.5, over 3/4 = 14/3; v = 3/4 + 9 = 39/4, over 7/16 = 156/7: 0 - (14/3) / √(156/7)
     p = point(1.0)
     found = moved(Adam([p], lr=1.0, betas=(0.5, 0.75), eps=0), p, 2.0, 6.0)
-    assert_close(found, torch.tensor([-(14 / 3) / math.sqrt(156 / 7)], dtype=F64))
+    assert_close(found, torch.tensor([-(14 / 3) / math.sqrt(156 / 7)], dtype=torch.float64))
 
 
 def test_amsgrad_keeps_the_largest_average():
     # β₂ = 1/2: v = 8, then 4 + 0.5 = 4.5 < 8. The first step is 1, the second 1 / √(8 / (3/4))
     p = point(0.0)
     found = moved(Adam([p], lr=1.0, betas=(0.0, 0.5), eps=0, amsgrad=True), p, 4.0, 1.0)
-    assert_close(found, torch.tensor([-1 - 1 / math.sqrt(8 / 0.75)], dtype=F64))
+    assert_close(found, torch.tensor([-1 - 1 / math.sqrt(8 / 0.75)], dtype=torch.float64))
 
 
 def test_decay_by_hand_of_both_kinds():
@@ -236,14 +238,14 @@ def test_decay_by_hand_of_both_kinds():
         found = moved(kind([p], lr=0.1, weight_decay=0.5, eps=0), p, 0.0) if kind is Adam else moved(
             kind([p], lr=0.1, weight_decay=0.5), p, 0.0
         )  # fmt: skip
-        assert_close(found, torch.tensor(expected, dtype=F64))
+        assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
 # What is proved
 
 
 def bowl(kappa):
-    return torch.logspace(0, math.log10(kappa), 5, dtype=F64)
+    return torch.logspace(0, math.log10(kappa), 5, dtype=torch.float64)
 
 
 def descend(make, curvature, steps, **options):
@@ -291,7 +293,7 @@ def test_the_rate_of_heavy_ball_is_polyaks(kappa):
 def test_nesterov_is_the_step_ahead(momentum):
     """Sutskever et al., eq. (3) and (4), written out; the parameters of ours are the point ahead."""
     curvature, lr = bowl(25), 0.02
-    theta, v = torch.ones(5, dtype=F64), torch.zeros(5, dtype=F64)
+    theta, v = torch.ones(5, dtype=torch.float64), torch.zeros(5, dtype=F64)
     for _ in range(50):
         v = momentum * v - lr * curvature * (theta + momentum * v)
         theta = theta + v
@@ -318,8 +320,8 @@ def test_adam_does_not_feel_the_scale_of_the_gradient(scale):
 
 @pytest.mark.parametrize("make", [Adam, AdamW])
 def test_the_first_step_of_adam_has_the_length_of_the_rate(make):
-    p = torch.zeros(5, dtype=F64, requires_grad=True)
-    p.grad = torch.tensor([1e-3, -1.0, 10.0, -1e6, 1e5], dtype=F64)
+    p = torch.zeros(5, dtype=torch.float64, requires_grad=True)
+    p.grad = torch.tensor([1e-3, -1.0, 10.0, -1e6, 1e5], dtype=torch.float64)
     make([p], lr=0.25).step()
     assert_close(p.detach(), -0.25 * p.grad.sign(), rtol=1e-4, atol=0)
 
@@ -331,7 +333,7 @@ def test_adam_goes_to_the_wrong_end_and_amsgrad_does_not():
         p = point(0.0)
         optimizer = Adam([p], lr=0.1, betas=(0.0, 1 / 17), eps=0, amsgrad=amsgrad)
         for t in range(300):
-            p.grad = torch.tensor([4.0 if t % 3 == 0 else -1.0], dtype=F64)
+            p.grad = torch.tensor([4.0 if t % 3 == 0 else -1.0], dtype=torch.float64)
             optimizer.step()
             with torch.no_grad():
                 p.clamp_(-1, 1)
@@ -365,7 +367,7 @@ def test_a_closure_is_called_once_with_gradients_on(ours):
 @pytest.mark.parametrize("ours", ALL)
 def test_gradients_stay_as_they_are_and_none_moves_nothing(ours):
     p, still = point(3.0, 4.0), point(5.0)
-    grad = torch.tensor([1.0, -2.0], dtype=F64)
+    grad = torch.tensor([1.0, -2.0], dtype=torch.float64)
     p.grad = grad
     optimizer = ours([p, still], lr=0.1, weight_decay=0.1, maximize=True)
     optimizer.step()
@@ -449,9 +451,9 @@ def test_impossible_options_of_a_group_are_refused_before_it_is_added():
 
 @pytest.mark.parametrize("ours", ALL)
 def test_sparse_gradients_are_refused_before_anything_moves(ours):
-    p, table = point(1.0), torch.ones(4, 3, dtype=F64, requires_grad=True)
+    p, table = point(1.0), torch.ones(4, 3, dtype=torch.float64, requires_grad=True)
     p.grad = torch.ones_like(p)
-    table.grad = torch.ones(4, 3, dtype=F64).to_sparse()
+    table.grad = torch.ones(4, 3, dtype=torch.float64).to_sparse()
     with pytest.raises(ValueError, match=r"dense and real, found torch.sparse_coo of torch.float64, shape \(4, 3\)"):
         ours([p, table], lr=0.1).step()
     assert p.item() == 1
@@ -486,3 +488,25 @@ def test_a_class_keeps_its_meaning_when_it_loads():
     decayed = AdamW(start())
     decayed.load_state_dict(torch.optim.Adam(start(), weight_decay=0.1).state_dict())
     assert decayed.param_groups[0]["decoupled_weight_decay"] is True
+
+
+@pytest.mark.parametrize("kind", ["Adam", "RMSprop", "SGD", "Adagrad"])
+def test_a_state_of_torchs_with_a_rate_that_is_a_tensor_goes_on(kind):
+    theirs_p, ours_p = (nn.Parameter(torch.ones(3, dtype=torch.float64)) for _ in range(2))
+    theirs = getattr(torch.optim, kind)([theirs_p], lr=torch.tensor(0.125), foreach=False)
+    ours = getattr(module, kind)([ours_p])
+    for p, optimizer in ((theirs_p, theirs), (ours_p, ours)):
+        if optimizer is ours:
+            ours.load_state_dict(theirs.state_dict())
+        p.grad = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+        optimizer.step()
+    assert_close(ours_p, theirs_p, rtol=1e-12, atol=0)
+    assert ours.param_groups[0]["lr"] == 0.125
+
+
+def test_a_state_that_the_constructor_would_refuse_is_refused_and_changes_nothing():
+    p = nn.Parameter(torch.ones(2))
+    ours, plain = Nesterov([p], lr=0.5), torch.optim.SGD([p], lr=0.25)
+    with pytest.raises(ValueError, match="nesterov wants a momentum"):
+        ours.load_state_dict(plain.state_dict())
+    assert ours.param_groups[0]["lr"] == 0.5
