@@ -495,7 +495,7 @@ def test_a_state_of_torchs_with_a_rate_that_is_a_tensor_goes_on(kind):
     theirs_p, ours_p = (nn.Parameter(torch.ones(3, dtype=torch.float64)) for _ in range(2))
     theirs = getattr(torch.optim, kind)([theirs_p], lr=torch.tensor(0.125), foreach=False)
     ours = getattr(module, kind)([ours_p])
-    ours.load_state_dict(theirs.state_dict())
+    ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
     for p, optimizer in ((theirs_p, theirs), (ours_p, ours)):
         p.grad = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
         optimizer.step()
