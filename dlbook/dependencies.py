@@ -107,7 +107,7 @@ def data_files(sources: Iterable[Path]) -> list[Path]:
 def fingerprint(code: str, lock: Path | None = None) -> str:
     """Return a hash of all that the outputs of ``code`` depend on besides ``code`` itself.
 
-    It covers the import closure, the data files that the closure names, the lock file, the version of Python, and
+    It covers the import closure (a docstring or comment in it changes nothing), the data files that the closure names, the lock file, the version of Python, and
     whether the budgets are those of a GPU.
 
     Parameters
@@ -126,4 +126,26 @@ def fingerprint(code: str, lock: Path | None = None) -> str:
 
 @cache
 def _digest(path: Path, modified: int, size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    return hashlib.sha256(meaning(content) if path.suffix == ".py" else content).hexdigest()
+
+
+def meaning(source: bytes) -> bytes:
+    """Return a module without what changes no output: comments, docstrings and how its lines are broken.
+
+    Examples
+    --------
+    >>> meaning(b"def f(x):\\n    'Double.'\\n    return 2 * x") == meaning(b"def f( x ):\\n    return 2*x  # twice")
+    True
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return ast.dump(tree).encode()

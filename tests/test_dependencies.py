@@ -76,8 +76,18 @@ def measured(toy, monkeypatch):
 def test_a_changed_module_matters_exactly_if_it_is_imported(toy, measured, changed, matters):
     before = measured("import dlbook.a")
     path = toy / "dlbook" / changed
-    path.write_text(path.read_text() + "# changed\n")
+    path.write_text(path.read_text() + "changed = True\n")
     assert (measured("import dlbook.a") != before) is matters
+
+
+def test_a_word_in_a_docstring_or_comment_runs_nothing_again(toy, measured):
+    path = toy / "dlbook" / "b.py"
+    path.write_text('"""Old."""\nX = 1  # old\n\n\ndef f():\n    """Old."""\n    return "old"\n')
+    before = measured("import dlbook.a")
+    path.write_text('"""New words."""\n\nX = 1\n\n\ndef f():\n    """New."""\n    return "old"\n')
+    assert measured("import dlbook.a") == before
+    path.write_text('"""New words."""\n\nX = 1\n\n\ndef f():\n    """New."""\n    return "new"\n')
+    assert measured("import dlbook.a") != before
 
 
 def test_the_lock_file_the_python_version_and_the_device_matter(toy, measured, monkeypatch):
