@@ -107,8 +107,8 @@ def data_files(sources: Iterable[Path]) -> list[Path]:
 def fingerprint(code: str, lock: Path | None = None) -> str:
     """Return a hash of all that the outputs of ``code`` depend on besides ``code`` itself.
 
-    It covers the import closure (a docstring or comment in it changes nothing), the data files that the closure names, the lock file, the version of Python, and
-    whether the budgets are those of a GPU.
+    It covers the import closure (a docstring or comment in it changes nothing), the data files that the closure names,
+    the lock file, the version of Python, and whether the budgets are those of a GPU.
 
     Parameters
     ----------
@@ -131,11 +131,11 @@ def _digest(path: Path, modified: int, size: int) -> str:
 
 
 def meaning(source: bytes) -> bytes:
-    """Return a module without what changes no output: comments, docstrings and how its lines are broken.
+    r"""Return a module without what changes no output: comments, docstrings and how its lines are broken.
 
     Examples
     --------
-    >>> meaning(b"def f(x):\\n    'Double.'\\n    return 2 * x") == meaning(b"def f( x ):\\n    return 2*x  # twice")
+    >>> meaning(b"def f(x):\n    'Double.'\n    return 2 * x") == meaning(b"def f( x ):\n    return 2*x  # twice")
     True
     """
     tree = ast.parse(source)
