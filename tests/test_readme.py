@@ -141,7 +141,9 @@ def test_a_reader_executes_and_imports_what_a_clone_installs(clone, tmp_path):
     said = {command: run(command, folder, PATH=path) for command in others}  # far from the clone: the wheel is used
     assert "lenet" in said["dlbook list"]
     assert "wrote lenet.ipynb" in said["dlbook notebook lenet"]
-    assert (folder / "lenet.ipynb").stat().st_size > 10_000
+    assert re.search(
+        r"\*Chapter \d+ of .*\*\*Exercise \d+\.1\*\*", (folder / "lenet.ipynb").read_text("utf8"), flags=re.S
+    )
     assert re.search(r"perceptron: .*(claim|held|holds)", said["dlbook run perceptron"])
     assert "FAIL" not in said["dlbook doctor"]
     (folder / "example.py").write_text(block("python", "Perceptron"))
