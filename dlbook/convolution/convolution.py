@@ -12,7 +12,7 @@ Three forms compute one thing: :func:`conv2d` adds shifted images, :func:`conv2d
 :func:`conv2d_fft` multiplies spectra.  :class:`Conv2d`, the layer for use, calls torch's kernel.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any, Literal, NamedTuple, overload
 
@@ -331,15 +331,31 @@ def max_pool2d(
         raise ValueError(f"padding is at most half the window {size}, found {padding}")
     if not x.is_floating_point():
         raise ValueError(f"x is of floats, found {x.dtype}")
+    if x.ndim != 4:
+        raise ValueError(f"x is (b, c, h, w), found shape {tuple(x.shape)}")
+    (down, across), (h, w) = strides, x.shape[-2:]
+    height, width = _places(h + 2 * top, size[0], down, d), _places(w + 2 * left, size[1], across, e)
     padded = F.pad(x, (left, left, top, top), value=-torch.inf)
-    patches = rearrange(_patches(padded, size, strides, 0, (d, e)), "b c h w i j -> b c h w (i j)")
-    values, place = patches.max(dim=-1)
-    if not return_indices:
-        return values
-    height, width = values.shape[-2:]
-    rows = torch.arange(height, device=x.device)[:, None] * strides[0] + place // size[1] * d - top
-    columns = torch.arange(width, device=x.device) * strides[1] + place % size[1] * e - left
-    return Pooled(values, rows * x.shape[-1] + columns)
+    rows = torch.arange(height, device=x.device)[:, None] * down - top  # of each window's first pixel
+    columns = torch.arange(width, device=x.device) * across - left
+    # the first pixel inside the image: it is named if all that a window sees is minus infinity
+    place = _inside(rows, d) * w + _inside(columns, e)
+    values = padded.new_full((*x.shape[:2], height, width), -torch.inf)
+    indices = place.expand_as(values)
+    for i in range(size[0]):
+        for j in range(size[1]):  # all windows' (i, j) at once
+            down_to, across_to = i * d + down * (height - 1) + 1, j * e + across * (width - 1) + 1
+            seen = padded[:, :, i * d : down_to : down, j * e : across_to : across]
+            better = (seen > values) | seen.isnan()  # not at a tie: the first stays
+            values = torch.where(better, seen, values)
+            if return_indices:
+                indices = torch.where(better, (rows + i * d) * w + columns + j * e, indices)
+    return Pooled(values, indices) if return_indices else values
+
+
+def _inside(starts: Tensor, dilation: int) -> Tensor:
+    """Return the first place at or behind each start, in steps of the dilation, that is not in the padding."""
+    return starts + (-starts).clamp(min=0).add(dilation - 1).div(dilation, rounding_mode="floor") * dilation
 
 
 def max_unpool2d(
@@ -348,7 +364,7 @@ def max_unpool2d(
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Pair = 0,
-    output_size: tuple[int, int] | None = None,
+    output_size: Sequence[int] | None = None,
 ) -> Tensor:
     """Put pooled numbers back where they came from, and zeros elsewhere, as ``torch.nn.functional.max_unpool2d``.
 
@@ -359,7 +375,7 @@ def max_unpool2d(
         Of :func:`max_pool2d`; the "switches" of Noh et al. (2015).
     kernel_size, stride, padding : int or (down, across)
         Those of the pooling, which tell the size of the result.
-    output_size : (h, w), optional
+    output_size : (h, w) or (b, c, h, w), optional
         Where pooling left out rows or columns at the end.
 
     Returns
@@ -383,7 +399,10 @@ def max_unpool2d(
         found = f"{tuple(x.shape)} and {indices.dtype} {tuple(indices.shape)}"
         raise ValueError(f"x is (b, c, h, w) and indices int64 of the same shape, found {found}")
     h, w = x.shape[-2:]
-    height, width = output_size or ((h - 1) * down - 2 * top + size[0], (w - 1) * across - 2 * left + size[1])
+    if output_size is not None and len(output_size) not in (2, 4):
+        raise ValueError(f"output_size is (h, w) or (b, c, h, w), found {tuple(output_size)}")
+    default = ((h - 1) * down - 2 * top + size[0], (w - 1) * across - 2 * left + size[1])
+    height, width = output_size[-2:] if output_size is not None else default
     if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < height * width:
         raise ValueError(f"indices from {indices.min()} to {indices.max()} do not fit a result of {height} x {width}")
     y = x.new_zeros(*x.shape[:2], height * width)

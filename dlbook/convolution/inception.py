@@ -14,7 +14,11 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook.checks import image_batch
+from dlbook.convolution.convolution import Conv2d
+from dlbook.convolution.group import P1Conv2d, P4Conv2d, P4MConv2d
+from dlbook.convolution.lenet import TableConv2d
 from dlbook.draws import normal_, undrawn
+from dlbook.perceptron.linear import SoftmaxRegression
 
 # Table 1, rows "inception (3a)" to "inception (5b)"; max pooling halves the maps after 3b and after 4e.
 GOOGLENET = {
@@ -57,7 +61,12 @@ def multiply_adds(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
     Raises
     ------
     ValueError
-        If ``shape`` is empty or holds a number below 1, or a layer does not fit it.
+        If ``shape`` is empty or holds a number below 1, a layer does not fit it, or one has weights and is not known.
+
+    Notes
+    -----
+    Convolutions and linear layers are known, torch's and the book's; what has one weight for each map, such as a
+    normalization, costs nothing in this count.
 
     Examples
     --------
@@ -68,14 +77,20 @@ def multiply_adds(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
         raise ValueError(f"shape is that of one input, all sizes at least 1, found {tuple(shape)}")
     counts: dict[str, int] = {}
 
-    def count(name: str, layer: nn.Conv2d | nn.Linear, output: Tensor) -> None:
-        # an output number costs the weights of one row: numel / outputs; the batch is 1
-        counts[name] = counts.get(name, 0) + output.numel() * (layer.weight.numel() // len(layer.weight))
+    for name, layer in model.named_modules():
+        own = [parameter for parameter in layer.parameters(recurse=False) if parameter.ndim > 1]
+        if own and not _is_product(layer):
+            raise ValueError(f"what layer {name!r}, {type(layer).__name__}, multiplies is not known here")
+
+    def count(name: str, layer: Any, output: Tensor) -> None:
+        maps = len(layer.table if isinstance(layer, TableConv2d) else layer.weight)
+        # every weight of a map is used once for each of its numbers; the batch is 1
+        counts[name] = counts.get(name, 0) + output.numel() // maps * layer.weight.numel()
 
     hooks = [
         layer.register_forward_hook(lambda layer, _, output, name=name: count(name, layer, output))
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
+        if _is_product(layer)
     ]
     weight = next(model.parameters(), torch.empty(0))
     modes = {layer: layer.training for layer in model.modules()}
@@ -90,6 +105,12 @@ def multiply_adds(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
         for layer, mode in modes.items():
             layer.training = mode
     return counts
+
+
+def _is_product(layer: nn.Module) -> bool:
+    """Tell whether the numbers that a layer gives are products of its weights with numbers that it is given."""
+    torchs = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+    return isinstance(layer, torchs | Conv2d | TableConv2d | SoftmaxRegression | P1Conv2d | P4Conv2d | P4MConv2d)
 
 
 def embed_kernels(weights: Sequence[Tensor], size: int) -> Tensor:

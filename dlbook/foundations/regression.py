@@ -8,6 +8,7 @@ Axes: n examples, p features.  Coefficients of a polynomial are in ascending ord
 ``numpy.polynomial`` and against the order of ``numpy.polyfit``.  Everything is computed in float64.
 """
 
+import warnings
 from collections.abc import Callable
 from operator import index
 from typing import NamedTuple
@@ -85,6 +86,9 @@ def fit_polynomial(x: ArrayLike, y: ArrayLike, degree: int) -> Floats:
 
     Notes
     -----
+    Where the powers of ``x`` are alike up to rounding (years, say: 2000 to 2005), no weights in these powers can be
+    right; a warning says so.
+
     The columns are scaled to length one before the singular value decomposition, as ``numpy.polyfit`` does: the powers
     of small numbers are tiny, and without it they would be taken for rounding.
 
@@ -101,8 +105,14 @@ def fit_polynomial(x: ArrayLike, y: ArrayLike, degree: int) -> Floats:
             f"ridge(powers(x, {features.shape[1] - 1}), y, strength=...) chooses one of the many that fit"
         )
     length = np.linalg.norm(features, axis=0)
-    weight: Floats = np.linalg.lstsq(features / length, y, rcond=None)[0]
-    return weight / length
+    weight, _, rank, _ = np.linalg.lstsq(features / length, y, rcond=None)
+    if rank < features.shape[1]:
+        warnings.warn(
+            f"up to rounding the powers of these x are not independent (rank {rank} of {features.shape[1]}): fit in "
+            f"(x - mean) / deviation instead",
+            stacklevel=2,
+        )
+    return np.asarray(weight / length)
 
 
 def ridge(features: ArrayLike, y: ArrayLike, *, strength: float) -> Floats:
@@ -144,7 +154,7 @@ def ridge(features: ArrayLike, y: ArrayLike, *, strength: float) -> Floats:
     u, s, vt = np.linalg.svd(features, full_matrices=False)
     kept = s > max(features.shape) * np.finfo(np.float64).eps * s.max(initial=0)
     gain = np.zeros_like(s)
-    gain[kept] = s[kept] / (s[kept] ** 2 + _at_least_zero("strength", strength))
+    gain[kept] = 1 / (s[kept] + _at_least_zero("strength", strength) / s[kept])  # s / (s² + strength), not overflowing
     return np.asarray(vt.T @ ((u.T @ y).T * gain).T)
 
 

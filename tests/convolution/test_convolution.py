@@ -232,6 +232,15 @@ def test_max_pool2d_matches_torch_in_values_indices_and_gradients(options):
     assert_close(*(torch.autograd.grad(y[0], x, upstream)[0] for y in (ours, theirs)))
 
 
+@pytest.mark.parametrize("options", POOLINGS, ids=str)
+@pytest.mark.parametrize("number", [-math.inf, math.nan])
+def test_max_pool2d_of_numbers_that_are_none_is_torchs_and_points_into_the_image(options, number):
+    for x in (torch.full((1, 1, 11, 13), number), torch.where(noise(1, 1, 11, 13) > 1.2, noise(1, 1, 11, 13), number)):
+        ours, theirs = (f(x, **options, return_indices=True) for f in (max_pool2d, F.max_pool2d))
+        assert_close(ours.values, theirs[0], equal_nan=True)
+        assert torch.equal(ours.indices, theirs[1])
+
+
 def test_max_pool2d_gives_a_tie_to_the_first_as_torch_does():
     x = torch.ones(1, 1, 4, 6)
     assert torch.equal(max_pool2d(x, 2, return_indices=True).indices, F.max_pool2d(x, 2, return_indices=True)[1])
@@ -251,6 +260,15 @@ def test_max_pool2d_gives_a_tie_to_the_first_as_torch_does():
 def test_max_pool2d_refuses(x, options, message):
     with pytest.raises(ValueError, match=message):
         max_pool2d(x, **options)
+
+
+def test_max_unpool2d_takes_the_whole_shape_as_torch_does():
+    x = noise(2, 3, 5, 7)
+    pooled, indices = max_pool2d(x, 2, return_indices=True)
+    ours = max_unpool2d(pooled, indices, 2, output_size=x.shape)
+    assert torch.equal(ours, F.max_unpool2d(pooled, indices, 2, output_size=x.shape))
+    with pytest.raises(ValueError, match=r"\(h, w\) or \(b, c, h, w\), found \(5,\)"):
+        max_unpool2d(pooled, indices, 2, output_size=(5,))
 
 
 @pytest.mark.parametrize("options", POOLINGS[:3], ids=str)

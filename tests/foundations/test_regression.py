@@ -247,3 +247,19 @@ BAD = [
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_powers_that_are_alike_up_to_rounding_are_warned_of():
+    x = 1e6 + np.arange(6.0)
+    with pytest.warns(UserWarning, match=r"not independent \(rank \d of 4\): fit in \(x - mean\) / deviation"):
+        fit_polynomial(x, (x - 1e6) ** 3, 3)
+    shifted = fit_polynomial(x - x.mean(), (x - 1e6) ** 3, 3)
+    assert np.abs(powers(x - x.mean(), 3) @ shifted - (x - 1e6) ** 3).max() < 1e-9
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_ridge_of_numbers_whose_squares_leave_the_range(scale):
+    features, y = np.array([[1.0, 2.0], [3.0, 5.0], [7.0, 11.0]]), np.array([1.0, 2.0, 3.0])
+    expected = ridge(features, y, strength=0.0)
+    np.testing.assert_allclose(scale * ridge(scale * features, y, strength=0.0), expected, rtol=1e-12)
+    np.testing.assert_allclose(ridge([[1e200]], [1e200], strength=1e300), [1.0], rtol=1e-12)
