@@ -15,7 +15,7 @@ ONLY     ?=
 export OMP_NUM_THREADS := 1
 unexport MPLBACKEND
 
-.PHONY: book test lint check claims serve watch bench reproduce mutate lock clean
+.PHONY: book test readme lint check claims serve watch bench reproduce mutate lock clean
 .DEFAULT_GOAL := book
 
 $(STAMP): requirements.lock pyproject.toml
@@ -31,6 +31,9 @@ book: $(STAMP)  ## execute what changed and render the site
 test: $(STAMP)  ## run the tests (those of the site look at what `make book` built); KERNELS=far: as another machine
 	@$(if $(KERNELS),eval "$$($(BIN)/python book/_ext/claims.py --export $(KERNELS))"; )$(BIN)/python -m pytest --numprocesses=logical --dist=loadscope -q $(COVER)
 	@echo "all tests passed$(if $(COVER),; coverage is above)"
+
+readme: $(STAMP)  ## run the commands of README.md in new environments, into which it installs packages
+	@README=1 $(BIN)/python -m pytest -q tests/test_readme.py
 
 lint: $(STAMP)  ## style, types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -25,7 +25,10 @@ class Chapter(NamedTuple):
 
 
 class MissingExtraError(RuntimeError):
-    """A command needs packages that a plain installation leaves out; the message is the line that installs them."""
+    """What was asked for needs packages that a plain installation leaves out; the message has the line to type."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f'{what} needs the extra {extra}: in a clone of the book, pip install ".[{extra}]"')
 
 
 def toc() -> Path:
@@ -95,7 +98,7 @@ def read(path: Path) -> "NotebookNode":
     try:
         from myst_nb.core.read import read_myst_markdown_notebook
     except ImportError as error:
-        raise MissingExtraError('reading chapters needs an extra: pip install "dlbook[notebook]"') from error
+        raise MissingExtraError("reading chapters", "notebook") from error
     return read_myst_markdown_notebook(source(path), add_source_map=True, path=path)
 
 

@@ -107,7 +107,7 @@ def _doctor(options: argparse.Namespace) -> int:
     }
     for extra, module in extras.items():
         there = importlib.util.find_spec(module) is not None
-        check(f"[{extra}]", True, "installed" if there else f'not installed: pip install "dlbook[{extra}]"')
+        check(f"[{extra}]", True, "installed" if there else f'not installed: pip install ".[{extra}]" in a clone')
     for name in files.SHA256:
         try:
             check("data", True, f"{name} ({files.verified(name).stat().st_size / 1e6:.1f} MB)")

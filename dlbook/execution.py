@@ -120,7 +120,7 @@ def execute(
     try:
         import nbclient  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError('running chapters needs an extra: pip install "dlbook[notebook]"') from error
+        raise MissingExtraError("running chapters", "notebook") from error
     store = Store(cache) if cache else None
     results: dict[Path, Result] = {}
     stale: list[tuple[float, Path]] = []

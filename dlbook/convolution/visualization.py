@@ -7,9 +7,11 @@ arXiv:1412.6806, Sec. 3.4: guided backpropagation; Mordvintsev, Olah and Tyka (2
 Every function takes the question as a function ``f`` that maps images (b, c, h, w) to one number for each, (b,): the
 logit of a class, the strongest number of a map, the norm of a layer.  The model behind it stays as it is, and needs no
 hooks: the rectifiers that torch runs while ``f`` is computed get another backward rule.  Those are ``relu``, ``relu6``
-and ``hardtanh`` from 0, in all their spellings; ``clamp`` and ``maximum`` are not seen.
+and ``hardtanh`` from 0, in all their spellings.  Where another kind is left in the graph (a leaky one, a threshold, one
+inside an exported module), the two rules that need it refuse; ``clamp`` and ``maximum`` are not taken for rectifiers.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -25,6 +27,15 @@ RELU6 = {F.relu6, torch._C._nn.relu6, torch._C._nn.relu6_}
 HARDTANH = {F.hardtanh, F.hardtanh_, torch._C._nn.hardtanh, torch._C._nn.hardtanh_}  # `nn.ReLU6` is one, from 0 to 6
 IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_, torch._C._nn.relu6_, F.hardtanh_, torch._C._nn.hardtanh_}
 LIMITS = (("min_val", 1, -1.0), ("max_val", 2, 1.0))
+LEFT_ALONE = (
+    "Relu",
+    "LeakyRelu",
+    "Threshold",
+    "PreluKernel",
+    "Elu",
+    "Celu",
+    "RreluWithNoise",
+)  # in a graph
 OPTIONS = {F.relu: 1, F.relu6: 1, F.hardtanh: 3}  # where ``inplace`` stands among the arguments
 
 
@@ -111,7 +122,8 @@ def back(f: Callable[[Tensor], Tensor], x: Tensor, rule: str) -> Tensor:
     Raises
     ------
     ValueError
-        If the rule is unknown, ``x`` is not finite floats (b, c, h, w), or ``f`` does not give (b,).
+        If the rule is unknown, ``x`` is not finite floats (b, c, h, w), ``f`` does not give (b,), or it has rectifiers
+        of a kind for which the deconvnet and guided backpropagation have no rule.
 
     Examples
     --------
@@ -130,9 +142,22 @@ def back(f: Callable[[Tensor], Tensor], x: Tensor, rule: str) -> Tensor:
         else:
             with _Rule(guided=rule == "guided"):
                 numbers = f(leaf)
+            if missed := sorted(_operations(numbers) & set(LEFT_ALONE)):
+                raise ValueError(f"{rule} has rules for relu, relu6 and hardtanh from 0, found {', '.join(missed)}")
         _check_numbers(numbers, x)
         (signal,) = torch.autograd.grad(numbers.sum(), leaf, allow_unused=True)
     return torch.zeros_like(x) if signal is None else signal
+
+
+def _operations(result: Tensor) -> set[str]:
+    """Return the names of the operations in the graph behind a tensor, as autograd calls them: "Relu", "Mul"."""
+    todo, seen = [result.grad_fn], set[Any]()
+    while todo:
+        node = todo.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            todo += [parent for parent, _ in node.next_functions]
+    return {re.sub(r"Backward\d*$", "", node.name()) for node in seen}
 
 
 def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

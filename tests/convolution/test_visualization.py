@@ -168,6 +168,26 @@ def test_every_spelling_of_the_rectifiers_is_seen(relu):
     assert torch.equal(x.flatten(), values)
 
 
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (nn.LeakyReLU(), "LeakyRelu"),
+        (nn.Threshold(0.0, 0.0), "Threshold"),
+        (nn.PReLU(dtype=F64), "PreluKernel"),
+        (nn.ELU(), "Elu"),
+        (torch.export.export(nn.ReLU(), (noise(1, 1, 3, 5),)).module(), "Relu"),
+    ],
+    ids=["leaky", "threshold", "parametric", "exponential", "exported"],
+)
+def test_a_rectifier_without_a_rule_is_refused_instead_of_a_plain_gradient(layer, name):
+    x = noise(1, 1, 3, 5)
+    f = lambda x: (layer(2 * x) * x.relu()).sum(dim=(1, 2, 3))
+    for rule in ("deconvnet", "guided"):
+        with pytest.raises(ValueError, match=f"{rule} has rules for relu, relu6 and hardtanh from 0, found {name}"):
+            back(f, x, rule)
+    assert back(f, x, "gradient").shape == x.shape
+
+
 def test_a_squashing_function_is_no_rectifier():
     x = noise(1, 1, 3, 5)
     f = lambda x: (F.hardtanh(x, -0.5, 0.7) + F.hardtanh(x) + x.tanh()).sum(dim=(1, 2, 3))
