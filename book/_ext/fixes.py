@@ -4,9 +4,11 @@ Each function names the extension, what goes wrong without it, and the version i
 upgraded, try the build without its function.
 """
 
+import ast
 import re
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,74 @@ def let_codeautolink_pass_sections_without_title() -> None:
 
     CodeBlockAnalyser.visit_section = visit_section
     CodeBlockAnalyser.depart_section = depart_section
+
+
+def let_codeautolink_parse_each_cell_once() -> None:
+    """Read the names of a page's cells in one pass.
+
+    sphinx-codeautolink 0.19 parses for each cell all cells before it once more, to know what they imported: a page of
+    fifty cells is parsed 25 times over.  The visitor that it uses keeps what it knows, so here it goes on from there.
+    """
+    from sphinx_codeautolink.extension import block
+
+    block.parse_names = NamesInTurn()
+
+
+class NamesInTurn:
+    """``sphinx_codeautolink.parse.parse_names`` for sources each of which often begins with all of the one before."""
+
+    def __init__(self) -> None:
+        self.known = ""  # what the visitor has seen
+        self.visitor: Any = None
+
+    def __call__(self, source: str, doctree_node: Any) -> list[Any]:
+        """Return the names in ``source``; of a beginning that is known, those are left out that nobody asks for."""
+        from sphinx_codeautolink.parse import ImportTrackerVisitor
+
+        goes_on = self.visitor is not None and source.startswith(f"{self.known}\n")
+        rest = source[len(self.known) + 1 :] if goes_on else source
+        tree = ast.parse(rest)  # may fail, and then nothing is changed
+        visitor = self.visitor if goes_on else ImportTrackerVisitor(doctree_node)
+        visitor.doctree_node, visitor.accessed = doctree_node, []
+        visitor.visit(tree)
+        lines = self.known.count("\n") + 1 if goes_on else 0
+        for name in visitor.accessed:
+            name.lineno += lines
+            name.end_lineno += lines
+        self.known, self.visitor = source, visitor
+        return list(visitor.accessed)
+
+
+BLOCK = re.compile(
+    r'<div class="(?:highlight-[\w+-]+|doctest)[^"]*"><div class="highlight"><pre>.*?</pre></div>\s*</div>', re.S
+)
+
+
+def let_codeautolink_read_code_alone() -> None:
+    """Link the names of a page without reading what is no code.
+
+    sphinx-codeautolink 0.19 parses every page with BeautifulSoup and writes it anew, for the sake of its code blocks;
+    most of a page is mathematics.  Here it gets a page that holds the blocks alone, and they are put back.
+    """
+    from sphinx_codeautolink import extension
+    from sphinx_codeautolink.extension.block import link_html
+
+    def link_blocks(document: str, out_dir: str, *rest: Any, builder_name: str = "html", **options: Any) -> None:
+        path = Path(out_dir) / f"{document}.html"
+        if builder_name != "html":
+            link_html(document, out_dir, *rest, builder_name=builder_name, **options)
+            return
+        text = path.read_text("utf8")
+        blocks = BLOCK.findall(text)
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / f"{document}.html"
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text("\n".join(blocks), "utf8")
+            link_html(document, folder, *rest, builder_name=builder_name, **options)
+            linked = iter(BLOCK.findall(part.read_text("utf8")))
+        path.write_text(BLOCK.sub(lambda found: next(linked), text), "utf8")
+
+    extension.link_html = link_blocks
 
 
 def make_katex_strict() -> None:
@@ -186,6 +256,8 @@ def italicize_first_word(proof: nodes.Element) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     let_codeautolink_pass_sections_without_title()
+    let_codeautolink_parse_each_cell_once()
+    let_codeautolink_read_code_alone()
     make_katex_strict()
     take_node_from_its_wheel()
     wait_for_katex()

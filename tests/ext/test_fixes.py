@@ -11,8 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from bs4 import BeautifulSoup
 
 import fixes
+from dlbook.chapters import chapter, read
+from fixes import NamesInTurn, let_codeautolink_read_code_alone
 
 PAGE = r"""# Page
 
@@ -181,3 +184,62 @@ def test_the_sphinx_process_leaves_no_typesetter_behind(build: Callable, tmp_pat
         assert building.pid in [process.pid for process in marked()]
     assert building.returncode == 0
     assert marked() == []
+
+
+@pytest.mark.parametrize("name", ["perceptron", "lenet"])
+def test_names_read_in_one_pass_are_those_of_all_cells_parsed_again_for_each(name):
+    from sphinx_codeautolink.extension.block import clean_ipython
+    from sphinx_codeautolink.parse import parse_names
+
+    in_turn, before, found = NamesInTurn(), [], 0
+    for cell in read(chapter(name).path).cells:
+        if cell.cell_type == "code":
+            source = clean_ipython(cell.source)[1]
+            hidden = sum(part.count("\n") + 1 for part in before)
+            whole = "\n".join([*before, source])
+            expected = [name for name in parse_names(whole, None) if name.lineno > hidden]
+            assert [name for name in in_turn(whole, None) if name.lineno > hidden] == expected
+            found += len(expected)
+            before.append(source)
+    assert found > 100
+    with pytest.raises(SyntaxError):
+        in_turn("\n".join([*before, "x ="]), None)
+    assert len(in_turn("\n".join([*before, "np.zeros(1)"]), None)) > 0, "a cell that fails takes nothing away"
+    assert in_turn("np", None) == [], "nor does a page know what another imported"
+
+
+def test_a_page_of_which_the_code_alone_is_read_has_the_same_links(tmp_path):
+    from sphinx_codeautolink import extension
+    from sphinx_codeautolink.extension.block import CodeExample, SourceTransform, link_html
+    from sphinx_codeautolink.parse import LinkContext, Name
+
+    def block(code: str) -> str:
+        return f'<div class="highlight-ipython3 notranslate"><div class="highlight"><pre><span></span>{code}</pre></div>\n</div>'
+
+    call = '<span class="n">np</span><span class="o">.</span><span class="n">zeros</span><span class="p">(</span><span class="mi">1</span><span class="p">)</span>'
+    other = '<span class="n">x</span> <span class="o">&lt;</span> <span class="mi">2</span>'
+    html = f"<p>\n{block(call)}\n<p>a &amp; b<br></p><pre>raw</pre>\n{block(other)}\n{block(call)}\n"
+    for folder in ("theirs", "ours"):
+        (tmp_path / folder / "book").mkdir(parents=True)
+        (tmp_path / folder / "book" / "a.html").write_text(html)
+    transforms = [
+        SourceTransform("np.zeros(1)", [Name(["numpy", "zeros"], "np.zeros", 1, 1, LinkContext.none, "numpy.zeros")],
+                        CodeExample("book/a", None, []), 1)
+        for _ in range(2)
+    ]  # fmt: skip
+    let_codeautolink_read_code_alone()
+    for folder, function in (("theirs", link_html), ("ours", extension.link_html)):
+        function(
+            "book/a",
+            str(tmp_path / folder),
+            transforms,
+            {"numpy.zeros": "api.html#z"},
+            {},
+            [],
+            disable_link_titles=False,
+        )
+    ours, theirs = ((tmp_path / folder / "book" / "a.html").read_text() for folder in ("ours", "theirs"))
+    assert ours.count('<a class="sphinx-codeautolink-a" href="../api.html#z"') == 2
+    assert str(BeautifulSoup(ours, "html.parser")) == theirs
+    assert ours.replace("<a", "").startswith("<p>\n<div"), "what is no code stays as it was, tag by tag"
+    assert "<br></p><pre>raw</pre>" in ours
