@@ -38,6 +38,11 @@ def test_packages_of_parts_re_export_nothing(folder):
     assert all(isinstance(node, ast.Expr) for node in body)
 
 
+def test_every_part_with_modules_has_its_page_of_the_api():
+    parts = {path.parent.name for path in MODULES if path.parent.name in PARTS}
+    assert parts <= {path.stem for path in pages() if path.parent.name == "api"}
+
+
 def test_every_module_of_a_part_is_imported_by_a_chapter():
     taught = "\n".join(text(name) for name in CHAPTERS)
     orphans = [path.stem for path in MODULES if path.parent.name in PARTS and f".{path.stem} import" not in taught]
