@@ -10,12 +10,14 @@ weights published for its ResNet-18 and ResNet-34 load. Axes: b images, c maps, 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook.checks import image_batch
+from dlbook.draws import normal_
 
 SHORTCUTS = ("pad", "project", "none")
 
@@ -33,6 +35,7 @@ class Block(nn.Module):
         1 x 1 convolution (option B). ``"none"`` adds nothing anywhere: a block of a *plain* network.
     preactivation : bool
         Normalize and rectify before each convolution, not after: what is added is then never rectified.
+    device, dtype : optional
 
     Raises
     ------
@@ -47,7 +50,15 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self, c_in: int, c_out: int, stride: int = 1, *, shortcut: str = "pad", preactivation: bool = False
+        self,
+        c_in: int,
+        c_out: int,
+        stride: int = 1,
+        *,
+        shortcut: str = "pad",
+        preactivation: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         if min(c_in, c_out, stride) < 1:
             raise ValueError(f"c_in, c_out and stride are at least 1, found {c_in}, {c_out} and {stride}")
@@ -58,13 +69,15 @@ class Block(nn.Module):
         super().__init__()
         self.c_in, self.c_out, self.stride = c_in, c_out, stride
         self.shortcut, self.preactivation = shortcut, preactivation
-        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c_in if preactivation else c_out)
-        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(c_out)
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False, **options)
+        self.bn1 = nn.BatchNorm2d(c_in if preactivation else c_out, **options)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False, **options)
+        self.bn2 = nn.BatchNorm2d(c_out, **options)
         self.downsample: nn.Module | None = None
         if shortcut == "project" and (stride > 1 or c_in != c_out):
-            self.downsample = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+            projection = nn.Conv2d(c_in, c_out, 1, stride, bias=False, **options)
+            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(c_out, **options))
 
     def residual(self, x: Tensor) -> Tensor:
         """Return F(x), what the block adds: (b, c_in, h, w) → (b, c_out, ⌈h / stride⌉, ⌈w / stride⌉)."""
@@ -108,6 +121,7 @@ class ResNet(nn.Module):
         Of every :class:`Block`.
     generator : torch.Generator, optional
         Draws the weights of all convolutions: normal, with variance 2 / (k k c_out) (Sec. 3.4 and its reference 13).
+    device, dtype : optional
 
     Raises
     ------
@@ -135,6 +149,8 @@ class ResNet(nn.Module):
         shortcut: str = "pad",
         preactivation: bool = False,
         generator: Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         if not isinstance(stages, Sequence) or not all(isinstance(blocks, int) for blocks in stages):
             raise ValueError(f"stages is a sequence of whole numbers, as (3, 3, 3), found {stages!r}")
@@ -146,23 +162,25 @@ class ResNet(nn.Module):
         super().__init__()
         self.channels, self.preactivation, self.large = channels, preactivation, stem == "large"
         side, stride = (7, 2) if self.large else (3, 1)
-        self.conv1 = nn.Conv2d(channels, width, side, stride, padding=side // 2, bias=False)
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.conv1 = nn.Conv2d(channels, width, side, stride, padding=side // 2, bias=False, **options)
         self.stages = [f"layer{i}" for i in range(1, len(stages) + 1)]
         c_in = width
         for i, (name, blocks) in enumerate(zip(self.stages, stages, strict=True)):
             layers = []
             for j in range(blocks):
                 first = j == 0 and i > 0
-                kind = {"shortcut": shortcut, "preactivation": preactivation}
-                layers.append(Block(c_in, width * 2**i, 2 if first else 1, **kind))  # type: ignore[arg-type]
+                kind = {"shortcut": shortcut, "preactivation": preactivation, **options}
+                layers.append(Block(c_in, width * 2**i, 2 if first else 1, **kind))
                 c_in = width * 2**i
             self.add_module(name, nn.Sequential(*layers))
-        self.bn1 = nn.BatchNorm2d(c_in if preactivation else width)
-        self.fc = nn.Linear(c_in, classes)
+        self.bn1 = nn.BatchNorm2d(c_in if preactivation else width, **options)
+        self.fc = nn.Linear(c_in, classes, **options)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu", generator=generator)
-        nn.init.normal_(self.fc.weight, std=c_in**-0.5, generator=generator)
+                outputs = module.out_channels * module.weight[0, 0].numel()
+                normal_(module.weight, (2 / outputs) ** 0.5, generator)
+        normal_(self.fc.weight, c_in**-0.5, generator)
         nn.init.zeros_(self.fc.bias)
 
     @property

@@ -245,3 +245,18 @@ def test_bytes_are_refused():
 def test_a_block_that_is_not_there_is_refused(block):
     with pytest.raises(ValueError, match=f"from 0 to 1, found {block}"):
         lesion(ResNet((1, 1), width=2), block)
+
+
+@pytest.mark.parametrize("options", [{"dtype": F64}, {"device": "meta"}, {"dtype": torch.bfloat16}], ids=str)
+def test_constructors_take_device_and_dtype_for_every_parameter_and_statistic(options):
+    for model in (ResNet((1, 1), shortcut="project", **options), Block(3, 5, 2, shortcut="project", **options)):
+        for name, value in [*model.named_parameters(), *model.named_buffers()]:
+            if not name.endswith("num_batches_tracked"):
+                assert value.dtype == options.get("dtype", torch.float32), name
+                assert value.device.type == options.get("device", "cpu"), name
+
+
+def test_weights_are_drawn_as_he_initialization_of_torch_draws_them():
+    model, expected = ResNet((1,), generator=stream(3)), torch.empty(16, 3, 3, 3)
+    torch.nn.init.kaiming_normal_(expected, mode="fan_out", nonlinearity="relu", generator=stream(3))
+    assert_close(model.conv1.weight.detach(), expected, rtol=1e-6, atol=1e-7)
