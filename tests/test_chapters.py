@@ -12,9 +12,12 @@ def test_the_order_is_that_of_the_table_of_contents():
     import yaml
 
     contents = yaml.safe_load(toc().read_text())
-    files = [contents["root"], *(entry["file"] for part in contents["parts"] for entry in part["chapters"])]
+    paths = {found.path for found in chapters().values()}
+    entries = [entry for part in contents["parts"] for entry in part["chapters"]]
+    within = [[entry["file"], *(section["file"] for section in entry.get("sections", []))] for entry in entries]
+    files = [contents["root"], *(file for files in within for file in files)]
     assert [str(page.relative_to(module.CHECKOUT).with_suffix("")) for page in pages()] == files
-    assert list(chapters()) == [page.stem for page in pages() if page.stem in chapters()]
+    assert [found.path for found in chapters().values()] == [page for page in pages() if page in paths]
 
 
 @pytest.mark.parametrize("name", ["lenet", "convolution/lenet", "book/convolution/lenet.md"])
