@@ -1,28 +1,26 @@
-"""Passes over a computational graph: functions from graphs to graphs that compute the same.
+"""Passes over a computational graph: functions from graphs to smaller graphs that compute the same.
 
 `remove_dead`, `fold_constants`, `drop_identities` and `merge_common` make a graph smaller, `optimize` repeats them
-until nothing changes, `freeze` makes constants of inputs, `reuse_buffers` plans its memory, and `batch_operations`
-carries out operations of one kind together.
+until nothing changes, and `freeze` makes constants of inputs.
 
-Sources: Bergstra et al. (2010), "Theano: a CPU and GPU math compiler in Python", for passes over graphs of array
-operations; Neubig, Goldberg and Dyer (2017), "On-the-fly operation batching in dynamic computation graphs", section 3,
-for the signatures and the agenda of `batch_operations`.
+Source: Bergstra et al. (2010), "Theano: a CPU and GPU math compiler in Python".
 """
 
 import operator
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from dlbook.backprop.autograd import Tensor
-from dlbook.backprop.graph import Graph, Node, Plan, Ref
+from dlbook.backprop.buffers import reuse_buffers
+from dlbook.backprop.graph import Graph
+from dlbook.backprop.nodes import Node, Ref
 
-Array = NDArray[Any]
+__all__ = ["drop_identities", "fold_constants", "freeze", "merge_common", "optimize", "remove_dead"]
 
 
 def remove_dead(graph: Graph) -> Graph:
@@ -87,13 +85,16 @@ def merge_common(graph: Graph) -> Graph:
     first: dict[Any, int] = {}
 
     def merge(number: int, node: Node, new: Callable[[int], int]) -> Node | int:
-        if node.value is not None:
+        if node.value is not None:  # strides, too: sums over another layout are taken in another order
             key: Any = (node.dtype, node.shape, node.strides, node.value.tobytes())
         elif node.computes:
             key = (node.function, repr(node.given(lambda ref: Ref(new(ref.node)))))
         else:
             return node
-        return first.setdefault(key, number) if key in first else (first.update({key: number}) or node)
+        if key in first:
+            return first[key]
+        first[key] = number
+        return node
 
     return _rebuild(graph, merge)
 
@@ -170,170 +171,6 @@ def optimize(graph: Graph) -> Graph:
     return reuse_buffers(graph)
 
 
-def reuse_buffers(graph: Graph) -> Graph:
-    """Give results memory that is there before the first run, and is used again as soon as it is free.
-
-    An operation on entries may write into the memory of an input that nothing else needs.  Outputs get new memory in
-    each run; operations that are no ufuncs ask NumPy for theirs.
-
-    Examples
-    --------
-    >>> from dlbook.backprop.graph import trace
-    >>> def chain(x):
-    ...     for _ in range(100):
-    ...         x = x.tanh()
-    ...     return x
-    >>> graph = remove_dead(trace(chain, Tensor(np.zeros(1000))))
-    >>> graph.nbytes, reuse_buffers(graph).peak_bytes  # one buffer, and the output
-    (800000, 16000)
-    """
-    graph = replace(graph, plan=None)
-    dying = graph.deaths()
-    homes = graph.homes
-    lasting = {homes[number] for number in graph.outputs}
-    sizes: list[int] = []
-    buffer: dict[int, int] = {}
-    free: list[int] = []
-    for number, node in enumerate(graph.nodes):
-        dead = [k for k in dying.get(number, ()) if k in buffer]
-        if _may_write(node) and number not in lasting and node.nbytes:
-            heirs = [
-                k
-                for k in dead
-                if isinstance(node.function, np.ufunc)
-                and node.function is not np.matmul
-                and Ref(k) in node.args
-                and sizes[buffer[k]] >= node.nbytes
-                and graph.nodes[k].nbytes == node.nbytes
-            ]
-            fitting = [b for b in free if sizes[b] >= node.nbytes]
-            if heirs:
-                buffer[number] = buffer[heirs[0]]
-                dead.remove(heirs[0])
-            elif fitting:
-                buffer[number] = min(fitting, key=sizes.__getitem__)
-                free.remove(buffer[number])
-            elif free:  # the largest grows
-                buffer[number] = max(free, key=sizes.__getitem__)
-                free.remove(buffer[number])
-                sizes[buffer[number]] = node.nbytes
-            else:
-                buffer[number] = len(sizes)
-                sizes.append(node.nbytes)
-        free += [buffer[k] for k in dead]
-        if number in buffer and number in dying.get(number, ()):
-            free.append(buffer[number])  # nobody reads it
-    return replace(graph, plan=Plan(tuple(sizes), buffer))
-
-
-def batch_operations(graph: Graph) -> Graph:
-    """Carry out operations of one kind together: the on-the-fly batching of Neubig et al. (2017).
-
-    Operations are compatible if they have the same signature: the same function, on arguments of the same shapes, and
-    for products of a matrix and a vector the same matrix.  An agenda holds the operations whose inputs are there; of
-    their signatures the one with the smallest average depth comes next, and all its operations on the agenda are
-    carried out as one, on stacked arguments.
-
-    Operations on entries whose arguments have the shape of the result, and products of a matrix and vectors, are
-    batched.  Products of matrices add up in another order than products with vectors: expect the last digits to differ.
-
-    Examples
-    --------
-    >>> from dlbook.backprop.graph import trace
-    >>> graph = trace(lambda W, a, b: (W @ a).tanh() + (W @ b).tanh(), *map(Tensor, (np.eye(2), [1.0, 2], [3.0, 4])))
-    >>> batched = batch_operations(graph)
-    >>> graph.operations["tanh"], batched.operations["tanh"], batched.operations["matmul"]
-    (2, 1, 1)
-    """
-    depth = graph.depths
-    waiting = [len(set(node.inputs)) for node in graph.nodes]
-    readers: dict[int, list[int]] = defaultdict(list)
-    for number, node in enumerate(graph.nodes):
-        for k in set(node.inputs):
-            readers[k].append(number)
-    signatures = [_signature(graph, node) for node in graph.nodes]
-    totals: dict[Any, list[int]] = defaultdict(list)
-    for signature, d in zip(signatures, depth, strict=True):
-        totals[signature].append(d)
-    average = {signature: sum(ds) / len(ds) for signature, ds in totals.items()}
-    agenda: dict[Any, list[int]] = {}
-    batches: list[list[int]] = []
-
-    def done(number: int) -> None:
-        for reader in readers[number]:
-            waiting[reader] -= 1
-            if not waiting[reader]:
-                agenda.setdefault(signatures[reader] or reader, []).append(reader)
-
-    for number, node in enumerate(graph.nodes):
-        if not node.computes:
-            done(number)
-    while agenda:
-        key = min(agenda, key=lambda key: average[key] if isinstance(key, tuple) else depth[key])
-        batch = agenda.pop(key)
-        batches.append(batch)
-        for number in batch:
-            done(number)
-
-    nodes: list[Node] = []
-    where: dict[int, int] = {}
-
-    def add(op: str, function: Any, args: tuple[Any, ...], example: Array, source: int | None = None) -> int:
-        nodes.append(Node(op, function, args, {}, example.shape, example.dtype, example.strides, source))
-        return len(nodes) - 1
-
-    def stacked(members: list[int]) -> Ref:
-        first = graph.nodes[members[0]]
-        rows = tuple(Ref(where[k]) for k in members)
-        return Ref(add("stack", _stack, rows, np.empty((len(rows), *first.shape), first.dtype)))
-
-    for number, node in enumerate(graph.nodes):
-        if not node.computes:
-            where[number] = len(nodes)
-            nodes.append(node)
-    for batch in batches:
-        leader = graph.nodes[batch[0]]
-        if len(batch) == 1:
-            where[batch[0]] = len(nodes)
-            renamed = leader.given(lambda ref: Ref(where[ref.node]))
-            source = None if leader.source is None else where[leader.source]
-            nodes.append(replace(leader, args=renamed[0], options=renamed[1], source=source))
-            continue
-        if leader.function is np.matmul:  # W h for many h: the rows of H W'
-            matrix, at = graph.nodes[leader.args[0].node], where[leader.args[0].node]
-            turned = add("transpose", np.transpose, (Ref(at),), np.empty(matrix.shape, matrix.dtype).T, at)
-            args: tuple[Any, ...] = (stacked([graph.nodes[k].args[1].node for k in batch]), Ref(turned))
-        else:
-            args = tuple(
-                stacked([graph.nodes[k].args[place].node for k in batch]) if isinstance(part, Ref) else part
-                for place, part in enumerate(leader.args)
-            )
-        whole = add(leader.op, leader.function, args, np.empty((len(batch), *leader.shape), leader.dtype))
-        for row, number in enumerate(batch):
-            where[number] = add("row", operator.getitem, (Ref(whole), row), np.empty(leader.shape, leader.dtype), whole)
-    outputs = tuple(where[k] for k in graph.outputs)
-    return merge_common(Graph(tuple(nodes), tuple(where[k] for k in graph.inputs), outputs, graph.single))
-
-
-def _signature(graph: Graph, node: Node) -> Any:
-    """Return what operations must have in common to be batched; None if this one never is."""
-    if not isinstance(node.function, np.ufunc) or node.options or not node.shape:
-        return None
-    if node.function is np.matmul:
-        matrix, vector = (graph.nodes[part.node] for part in node.args)
-        if (len(matrix.shape), len(vector.shape)) != (2, 1):
-            return None
-        return "matmul", node.args[0], vector.shape, vector.dtype
-    parts = [graph.nodes[part.node] if isinstance(part, Ref) else part for part in node.args]
-    if any(isinstance(part, Node) and part.shape != node.shape for part in parts):
-        return None
-    return node.op, *(part.dtype if isinstance(part, Node) else repr(part) for part in parts), node.shape
-
-
-def _stack(*rows: Array) -> Array:
-    return np.stack(rows)
-
-
 def _rebuild(graph: Graph, change: Callable[[int, Node, Callable[[int], int]], Node | int | None]) -> Graph:
     """Make a graph of changed nodes: another node, the number of an earlier one to use instead, or None to drop it."""
     nodes: list[Node] = []
@@ -382,15 +219,3 @@ def _strided(node: Node) -> bool:
     steps = accumulate((node.dtype.itemsize, *node.shape[:0:-1]), operator.mul)
     rows = tuple(steps)[::-1]
     return any(length > 1 and step != row for length, step, row in zip(node.shape, node.strides, rows, strict=False))
-
-
-def _may_write(node: Node) -> bool:
-    """Whether an operation takes ``out`` and its result has memory of its own, without holes."""
-    holes = any(length > 1 and step <= 0 for length, step in zip(node.shape, node.strides, strict=True))
-    if node.source is not None or holes:
-        return False
-    ufunc = isinstance(node.function, np.ufunc) and node.function.nout == 1
-    return ufunc or node.function in _REDUCTIONS
-
-
-_REDUCTIONS: Iterable[Any] = (np.add.reduce, np.maximum.reduce, np.minimum.reduce)

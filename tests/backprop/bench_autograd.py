@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import Case
-from dlbook.backprop.autograd import Tensor, conv2d, cross_entropy, max_pool2d
+from dlbook.backprop.autograd import Tensor
+from dlbook.backprop.layers import conv2d, cross_entropy, max_pool2d
 
 
 def step(forward: Callable[[], Tensor], parameters: list[Tensor]) -> None:

@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional as F
 
 from bench import Case
-from dlbook.backprop.autograd import Tensor, cross_entropy
+from dlbook.backprop.autograd import Tensor
 from dlbook.backprop.graph import trace, with_gradients
+from dlbook.backprop.layers import cross_entropy
 from dlbook.backprop.passes import optimize
 
 

@@ -1,4 +1,4 @@
-"""Oracles: counts by hand, the graph before the pass bit for bit, and closed forms for bytes on a chain.
+"""Oracles: counts by hand, and the graph before the pass bit for bit.
 
 That every pass keeps every number is tested on all operations in test_graph.
 """
@@ -8,17 +8,8 @@ import pytest
 
 from common import draw, same
 from dlbook.backprop.autograd import Tensor
-from dlbook.backprop.graph import trace, with_gradients
-from dlbook.backprop.passes import (
-    batch_operations,
-    drop_identities,
-    fold_constants,
-    freeze,
-    merge_common,
-    optimize,
-    remove_dead,
-    reuse_buffers,
-)
+from dlbook.backprop.graph import trace
+from dlbook.backprop.passes import drop_identities, fold_constants, freeze, merge_common, optimize, remove_dead
 
 
 def test_dead_code_keeps_what_a_guard_needs():
@@ -74,6 +65,17 @@ def test_equal_constants_are_merged():
     assert merge_common(graph).operations == {"multiply": 1, "add": 1}
 
 
+def test_constants_that_lie_otherwise_in_memory_are_not_merged():
+    # Equal entries, by rows and by columns: a pass that took one for the other would change the order of a sum
+    rows = draw(3, 5, seed=1)
+    columns = np.asfortranarray(rows)
+    graph = trace(lambda x: x @ rows + x @ columns, Tensor(draw(2, 3)))
+    merged = merge_common(graph)
+    assert sorted(node.strides for node in merged.nodes if node.op == "constant") == [(8, 24), (40, 8)]
+    assert merged.operations["matmul"] == 2
+    assert merge_common(trace(lambda x: x @ rows + x @ rows.copy(), Tensor(draw(2, 3)))).operations["matmul"] == 1
+
+
 def test_identities_by_hand():
     def idle(x):
         return (x * 1.0 / 1.0).reshape(3, 5).data.astype(np.float64)
@@ -112,110 +114,10 @@ def test_optimize_repeats_and_plans():
     assert graph.plan.sizes == (24, 24)
 
 
-def test_a_product_is_never_written_into_its_factors():
-    graph = optimize(trace(lambda x: ((x * 2) @ (x * 3)) * 4, Tensor(draw(3, 3))))
-    place = {node.op: graph.plan.buffer[k] for k, node in enumerate(graph.nodes) if k in graph.plan.buffer}
-    factors = [graph.plan.buffer[k] for k, node in enumerate(graph.nodes) if node.op == "multiply" and k < 6][:2]
-    assert place["matmul"] not in factors
-
-
-def chain(x, n=100):
-    for _ in range(n):
-        x = x.tanh()
-    return x
-
-
-@pytest.mark.parametrize("n", [2, 3, 100])
-def test_bytes_of_a_chain_in_closed_form(n):
-    size = 1013
-    graph = remove_dead(trace(lambda x: chain(x, n), Tensor(draw(size))))
-    assert graph.nbytes == 8 * size * n
-    assert graph.peak_bytes == 2 * 8 * size  # one array and the next
-    planned = reuse_buffers(graph)
-    assert planned.plan.sizes == (8 * size,)  # in place, until the output
-    assert planned.peak_bytes == 2 * 8 * size
-    same([planned(draw(size, seed=1))], [chain(Tensor(draw(size, seed=1)), n).data])
-
-
-def test_bytes_when_every_value_is_kept_for_the_way_back():
-    # n values of a chain of cubes are all needed by its gradient, the last one first: n alive at the turning point
-    def cube(x):
-        for _ in range(5):
-            x = x.tanh()
-        return x.sum()
-
-    size = 1013
-    graph = optimize(trace(with_gradients(cube), Tensor(draw(size), requires_grad=True)))
-    assert 5 * 8 * size <= graph.peak_bytes <= 8 * 8 * size
-    assert graph.nbytes > 15 * 8 * size
-
-
-def test_buffers_are_used_again_only_when_nobody_reads_them():
-    def two_uses(x):
-        a = x.tanh()
-        b = a.exp()  # a is needed below
-        view = a.reshape(6)
-        return b.sum() + (view * view).sum() + (a.T @ a).sum()
-
-    graph = optimize(trace(two_uses, Tensor(draw(2, 3))))
-    for seed in range(3):
-        same([graph(draw(2, 3, seed=seed))], [two_uses(Tensor(draw(2, 3, seed=seed))).data])
-
-
-def test_a_buffer_may_grow_and_hold_other_dtypes():
-    def mixed(x):
-        a = (x.data > 0).sum()
-        b = np.concatenate([x.data * 2, x.data * 3])
-        return (np.exp(b) * np.exp(b) + a).sum(), np.sqrt(x.data * x.data).sum()
-
-    graph = optimize(trace(mixed, Tensor(draw(5))))
-    x = draw(5, seed=3)
-    same(graph(x), [np.asarray(value) for value in mixed(Tensor(x))])
-
-
-# Batching
-
-
-def compose(W, left, right):
-    return (W[0] @ left + W[1] @ right).tanh()
-
-
-def tree(W, words, shape):
-    return words[shape] if isinstance(shape, int) else compose(W, *(tree(W, words, part) for part in shape))
-
-
-def test_trees_of_different_shape_are_batched():
-    # Depths of inner nodes: ((0 1) (2 3)) has 1, 1, 2; (((4 5) 6) 7) has 1, 2, 3
-    def roots(left, right, *words):
-        return [tree((left, right), words, shape) for shape in (((0, 1), (2, 3)), (((4, 5), 6), 7))]
-
-    inputs = [Tensor(draw(5, 5, seed=1)), Tensor(draw(5, 5, seed=2)), *(Tensor(draw(5, seed=k)) for k in range(3, 11))]
-    graph = remove_dead(trace(roots, *inputs))
-    assert graph.operations == {"matmul": 12, "add": 6, "tanh": 6}
-    batched = batch_operations(graph)
-    # tanh: three at depth 1, two at depth 2, one at depth 3
-    assert [batched.operations[op] for op in ("add", "tanh")] == [3, 3]
-    assert batched.operations["matmul"] < 12
-    for a, b in zip(batched(*inputs), roots(*inputs), strict=True):
-        np.testing.assert_allclose(a, b.data, rtol=1e-13, atol=1e-15)
-
-
-def test_what_depends_on_each_other_is_not_batched():
-    W, h = Tensor(draw(3, 3)), Tensor(draw(3, seed=1))
-    graph = remove_dead(trace(lambda W, h: W @ (W @ (W @ h).tanh()).tanh(), W, h))
-    assert len(batch_operations(graph)) == len(graph)
-
-
-def test_other_matrices_shapes_and_numbers_are_not_batched():
-    def apart(A, B, x, y):
-        return (A @ x).sum() + (B @ x).sum() + (x * 2).sum() + (y * 3).sum() + y.exp().sum() + x.exp().sum()
-
-    graph = remove_dead(trace(apart, *map(Tensor, (draw(3, 5), draw(3, 5, seed=1), draw(5), draw(7)))))
-    batched = batch_operations(graph)
-    assert [batched.operations[op] for op in ("matmul", "multiply", "exp")] == [2, 2, 2]
-
-
 def test_long_graphs_need_no_recursion():
-    graph = optimize(trace(lambda x: chain(x, 1500), Tensor(0.5)))
-    assert len(graph) == 1500
-    assert len(batch_operations(graph)) == 1500
+    def chain(x):
+        for _ in range(1500):
+            x = x.tanh()
+        return x
+
+    assert len(optimize(trace(chain, Tensor(0.5)))) == 1500

@@ -1,0 +1,137 @@
+"""What networks are made of, as operations on tensors: convolution, pooling, and the loss of classifiers.
+
+A convolution is a linear map that lays out patches as columns, followed by a product of matrices; its gradients are
+those of the two.  Axes: n images, c channels, h rows, w columns, k kernels.
+"""
+
+from functools import reduce
+from typing import cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from dlbook.backprop.arrays import Array, add_patches, as_array, lay_out
+from dlbook.backprop.autograd import Edge, Tensor, record
+from dlbook.backprop.operations import linear
+
+__all__ = ["conv2d", "cross_entropy", "max_pool2d", "unfold"]
+
+
+def unfold(x: Tensor, size: int | tuple[int, int], *, stride: int = 1, padding: int = 0) -> Tensor:
+    """Lay out the patches of images as columns, as ``torch.nn.functional.unfold`` does.
+
+    Parameters
+    ----------
+    x : (n, c, h, w)
+    size : int or (int, int)
+        Height and width of a patch.
+    stride : int
+        From one patch to the next, in both directions.
+    padding : int
+        Zeros added on every side.
+
+    Returns
+    -------
+    columns : (n, c · height · width, places)
+
+    Examples
+    --------
+    >>> unfold(Tensor(np.arange(9.0).reshape(1, 1, 3, 3)), 2).data[0, :, 0]  # the first patch
+    array([0., 1., 3., 4.])
+    """
+    height, width = size if isinstance(size, tuple) else (size, size)
+    if x.ndim != 4:
+        raise ValueError(f"x has shape (n, c, h, w), found {x.shape}")
+    if min(height, width, stride) < 1 or padding < 0:
+        raise ValueError(f"size and stride are at least 1, padding 0, found {size}, {stride} and {padding}")
+    n, c, h, w = x.shape
+    tall, wide = h + 2 * padding, w + 2 * padding
+    if tall < height or wide < width:
+        raise ValueError(f"a patch of {height} x {width} does not fit into {tall} x {wide}")
+    down, across = (tall - height) // stride + 1, (wide - width) // stride + 1
+
+    def push(t: Array) -> Array:
+        frame = np.pad(t, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        windows = np.lib.stride_tricks.sliding_window_view(frame, (height, width), axis=(2, 3))
+        windows = windows[:, :, ::stride, ::stride]  # (n, c, down, across, height, width)
+        return windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * height * width, down * across)
+
+    def pull(g: Array) -> Array:
+        windows = g.reshape(n, c, height, width, down, across)
+        frame = add_patches(windows, (n, c, tall, wide), stride)
+        return frame[:, :, padding : padding + h, padding : padding + w]
+
+    return linear("unfold", x, push, pull)
+
+
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1, padding: int = 0) -> Tensor:
+    """Cross-correlate images with kernels, as ``torch.nn.functional.conv2d`` does: one product with the patches.
+
+    Parameters
+    ----------
+    x : (n, c, h, w)
+    weight : (k, c, height, width)
+    bias : (k,), optional
+    stride, padding : int
+        As in :func:`unfold`.
+
+    Returns
+    -------
+    maps : (n, k, down, across)
+    """
+    if weight.ndim != 4 or x.ndim != 4 or x.shape[1] != weight.shape[1]:
+        raise ValueError(f"x is (n, c, h, w) and weight (k, c, height, width), found {x.shape} and {weight.shape}")
+    k, _, height, width = weight.shape
+    if bias is not None and bias.shape != (k,):
+        raise ValueError(f"one bias for each of the {k} kernels, found shape {bias.shape}")
+    columns = unfold(x, (height, width), stride=stride, padding=padding)
+    maps = weight.reshape(k, -1) @ columns
+    down = (x.shape[2] + 2 * padding - height) // stride + 1
+    maps = maps.reshape(len(x), k, down, -1)
+    return maps if bias is None else maps + bias.reshape(k, 1, 1)
+
+
+def max_pool2d(x: Tensor, size: int) -> Tensor:
+    """Return the largest entry of each size x size tile (n, c, h, w) -> (n, c, h // size, w // size).
+
+    Rows and columns that fill no tile are left out, as in torch; entries that tie share the gradient.
+    """
+    if x.ndim != 4 or size < 1 or min(x.shape[2:]) < size:
+        raise ValueError(f"x is (n, c, h, w) with h, w >= size >= 1, found {x.shape} and size {size}")
+    down, across = x.shape[2] // size, x.shape[3] // size
+    # All first entries of the tiles, all second ones, ...: whole arrays to compare, and no short axis to walk along.
+    spans = [[slice(k, k + size * (n - 1) + 1, size) for k in range(size)] for n in (down, across)]
+    places = [(..., rows, columns) for rows in spans[0] for columns in spans[1]]
+    top = reduce(np.maximum, (x.data[place] for place in places))
+
+    def shares() -> list[Array]:
+        ties = [(x.data[place] == top).astype(x.dtype) for place in places]
+        count = sum(ties)
+        return [tie / count for tie in ties]
+
+    def push(t: Array) -> Array:
+        return cast(Array, sum(t[place] * share for place, share in zip(places, shares(), strict=True)))
+
+    def pull(g: Array) -> Array:
+        return lay_out(x.shape, places, *(g * share for share in shares()))
+
+    return record("max_pool2d", top, Edge(x, push, pull))
+
+
+def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
+    """Return the mean over examples of -log softmax(logits)[label], from (n, k) and integer (n,).
+
+    Examples
+    --------
+    >>> round(cross_entropy(Tensor([[0.0, 0.0]]), [1]).item(), 6)  # log 2
+    0.693147
+    """
+    names = as_array(labels)
+    if logits.ndim != 2 or not len(logits) or names.shape != logits.shape[:1] or names.dtype.kind not in "iu":
+        raise ValueError(
+            f"logits are (n, k) with n >= 1 and labels integers (n,), found {logits.shape} and {names.dtype} "
+            f"{names.shape}"
+        )
+    if names.min() < 0 or names.max() >= logits.shape[1]:
+        raise ValueError(f"labels lie in 0 ... {logits.shape[1] - 1}, found {names.min()} ... {names.max()}")
+    return (logits.logsumexp(axis=1) - logits[np.arange(len(names)), names]).mean()
