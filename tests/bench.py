@@ -4,7 +4,8 @@
 
 A file ``tests/<part>/bench_<module>.py`` has a function ``cases()`` that yields :class:`Case`. Ours and theirs take
 turns (A, B, A, B, ...), so that a machine that is busy for a while is busy for both; the table gives medians and quartiles.
-The result goes to ``book/benchmarks.json``, which the page of benchmarks shows; the build never times anything itself.
+The results go to ``book/benchmarks/``, a file a part, which the page of benchmarks shows; each row says on which machine
+and with which versions it was measured.  The build never times anything itself.
 """
 
 import ctypes
@@ -19,12 +20,12 @@ import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 ROOT = Path(__file__).parent.parent
-TARGET = ROOT / "book" / "benchmarks.json"
+TARGET = ROOT / "book" / "benchmarks"
 LEAST_SECONDS, LEAST_TURNS, MOST_TURNS = 2.0, 7, 200
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "scikit-image", "matplotlib")
 
@@ -83,15 +84,16 @@ def measure(case: Case) -> dict[str, object]:
     return row
 
 
-def all_cases() -> Iterator[Case]:
-    """Yield the cases of every part."""
+def all_cases() -> Iterator[tuple[str, Case]]:
+    """Yield the cases of every part, with its name; what belongs to no part is of the "package"."""
     for path in sorted((ROOT / "tests").rglob("bench_*.py")):
+        part = "package" if path.parent.name == "tests" else path.parent.name
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        yield from module.cases()
+        yield from ((part, case) for case in module.cases())
 
 
 def machine() -> dict[str, str]:
@@ -111,25 +113,46 @@ def main(words: list[str]) -> int:
     from dlbook.files import write_atomically, write_text
 
     threads(1)
-    kept = {(r["name"], r["size"]): r for r in json.loads(TARGET.read_text())["rows"]} if TARGET.exists() else {}
-    rows = []
-    for case in all_cases():
+    before = [json.loads(path.read_text(encoding="utf8")) for path in sorted(TARGET.glob("*.json"))]
+    kept = {(row["name"], row["size"]): row for part in before for row in part["rows"]}
+    machines = {label: found for part in before for label, found in part["machines"].items()}
+    here = machine()
+    label = ", ".join([here["processor"], *(f"{name} {here[name]}" for name in ("python", "torch", "numpy"))])
+    machines[label] = here
+    parts: dict[str, list[dict[str, Any]]] = {}
+    missing = []
+    for part, case in all_cases():
+        rows = parts.setdefault(part, [])
         if words and not any(word in case.name for word in words):
-            rows += [kept[case.name, case.size]] if (case.name, case.size) in kept else []
+            if (case.name, case.size) in kept:
+                rows.append(kept[case.name, case.size])
+            else:
+                missing.append(f"{case.name}, {case.size}")
             continue
-        row = measure(case)
+        row = {**measure(case), "machine": label}
         rows.append(row)
         print(f"{case.name:<34} {case.size:<38} {row['ratio']:6.2f} x {case.counterpart}", flush=True)
-    text = json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n"
-    write_atomically(TARGET, lambda part: write_text(part, text))
-    slow = [
-        f"{row['name']} ({row['ratio']:.2f} x)" for row in rows if float(str(row["ratio"])) > 1.5 and not row["note"]
-    ]
-    print(
-        f"wrote {TARGET.relative_to(ROOT)}"
-        + (f"; slower than 1.5 x without a reason: {', '.join(slow)}" if slow else "")
-    )
-    return 1 if slow else 0
+    for part, rows in parts.items():
+        used = {row["machine"]: machines[row["machine"]] for row in rows}
+        text = json.dumps({"machines": used, "rows": [rounded(row) for row in rows]}, indent=1) + "\n"
+        write_atomically(TARGET / f"{part}.json", lambda path, text=text: write_text(path, text))
+    everything = [row for rows in parts.values() for row in rows]
+    slow = [f"{row['name']} ({row['ratio']:.2f} x)" for row in everything if row["ratio"] > 1.5 and not row["note"]]
+    for what, names in (("slower than 1.5 x without a reason", slow), ("cases without a row", missing)):
+        if names:
+            print(f"{what}: {'; '.join(names)}")
+    return 1 if slow or missing else 0
+
+
+def rounded(value: Any) -> Any:
+    """Return numbers to three digits, wherever they are: what lies behind them changes with every run.
+
+    >>> rounded({"median": 0.0024019, "turns": 200, "name": "fit"})
+    {'median': 0.0024, 'turns': 200, 'name': 'fit'}
+    """
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ pytest_add_cli_args = ["-p", "no:cacheprovider"]
 
 [tool.pytest.ini_options]
 addopts = ["--import-mode=importlib"]
+pythonpath = ["tests"]
 markers = ["site: looks at the built site in a browser"]
 """
 
@@ -39,7 +40,7 @@ def main(module: str) -> int:
         top = Path(folder)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "dlbook", top / "dlbook", ignore=ignore)
-        for name in (Path("tests/conftest.py"), Path("tests/offline/sitecustomize.py"), test):
+        for name in (*map(Path, ("tests/conftest.py", "tests/common.py", "tests/offline/sitecustomize.py")), test):
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, top / name)
         (top / "pyproject.toml").write_text(CONFIG.format(module=place, test=test))

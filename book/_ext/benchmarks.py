@@ -15,16 +15,20 @@ class Benchmarks(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table, or a sentence where nothing was measured yet."""
-        path = Path(self.env.srcdir) / "book" / "benchmarks.json"
-        self.env.note_dependency(str(path))
-        if not path.exists():
-            return [nodes.paragraph(text="Nothing was measured yet: `make bench` writes the file.")]
-        measured = json.loads(path.read_text(encoding="utf8"))
-        lines = [f"Measured on {_machine(measured['machine'])}", ""]
-        lines += ["| what, at which size, against what | ratio | ours, ms | theirs, ms | memory, MB |"]
-        lines += ["|:--|--:|--:|--:|--:|"]
+        folder = Path(self.env.srcdir) / "book" / "benchmarks"
+        parts = []
+        for path in sorted(folder.glob("*.json")):
+            self.env.note_dependency(str(path))
+            parts.append(json.loads(path.read_text(encoding="utf8")))
+        if not parts:
+            return [nodes.paragraph(text="Nothing was measured yet: `make bench` writes the files.")]
+        machines = {label: found for part in parts for label, found in part["machines"].items()}
+        letters = {label: chr(ord("A") + number) for number, label in enumerate(machines)}
+        lines = [f"- {letters[label]}: {_machine(found)}" for label, found in machines.items()]
+        lines += ["", "| what, at which size, against what | ratio | ours, ms | theirs, ms | memory, MB | on |"]
+        lines += ["|:--|--:|--:|--:|--:|:-:|"]
         notes = []
-        for row in measured["rows"]:
+        for row in (row for part in parts for row in part["rows"]):
             mark = ""
             if row["note"]:
                 notes.append(f"- `{row['name']}`, {row['size']}: {row['note']}")
@@ -33,7 +37,7 @@ class Benchmarks(SphinxDirective):
             twin = row["counterpart"]
             twin = twin if " " in twin else f"`{twin}`"
             cells = [f"`{row['name']}`, {row['size']}; against {twin}", f"**{row['ratio']:.2f}**{mark}"]
-            cells += [_ms(ours), _ms(theirs), f"{_mb(ours)}, {_mb(theirs)}"]
+            cells += [_ms(ours), _ms(theirs), f"{_mb(ours)}, {_mb(theirs)}", letters[row["machine"]]]
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", *notes]
         container = nodes.container(classes=["benchmarks", "scroll-x"])
