@@ -1,6 +1,6 @@
 """What `make book` does: execute what changed and render the site from nothing, or neither when nothing changed.
 
-    python book/_ext/build.py [--force] [--budget SECONDS] [--output FOLDER]
+    python book/_ext/build.py [--force] [--budget SECONDS] [--output FOLDER] [--record]
 
 Judged builds start without doctrees, for Sphinx drops the warnings of pages that it does not read again.  The extension
 `execution` runs the chapters; what it found, it leaves in a file that this program tells from.
@@ -23,7 +23,7 @@ OUTCOME = "outcome.json"  # the extension `execution` writes it
 
 sys.path.insert(0, str(ROOT))
 
-from dlbook.execution import Store, execute  # noqa: E402
+from dlbook.execution import RECORDED, Store, execute  # noqa: E402
 from dlbook.files import write_atomically, write_text  # noqa: E402
 from dlbook.notebooks.locks import HELD, only_build_in  # noqa: E402
 
@@ -128,6 +128,9 @@ def make(options: argparse.Namespace) -> int:
         print("the site was not built: see above", file=sys.stderr)
         return 1
     print(f"{summary(pages)}\n{claims_line(pages)}", flush=True)
+    if options.record:
+        record = {"/".join(name.split("/")[-2:]): round(cpu_seconds(page)) for name, page in pages.items()}
+        write_atomically(RECORDED, lambda part: write_text(part, json.dumps(record, indent=1) + "\n"))
     slow = []
     if options.budget:
         pages = {name: alone(name, page, options.budget, build / ".jupyter_cache") for name, page in pages.items()}
@@ -147,6 +150,7 @@ def main() -> int:
     parser.add_argument("--force", action="store_true", help="render even if nothing changed")
     parser.add_argument("--budget", type=float, help="fail if a chapter took more CPU seconds")
     parser.add_argument("--output", type=Path, default=ROOT, help="folder that gets _build (default: the checkout)")
+    parser.add_argument("--record", action="store_true", help="write the seconds of each page, for the order of builds")
     options = parser.parse_args()
     try:
         with only_build_in(options.output.resolve() / "_build"):
