@@ -485,7 +485,12 @@ def chapter_numbers() -> dict[Path, str]:
     import yaml
 
     contents = yaml.safe_load(toc().read_text(encoding="utf8"))
-    numbered = [bool(part.get("numbered")) for part in contents["parts"] for _ in part["chapters"]]
+    numbered = [
+        bool(part.get("numbered"))
+        for part in contents["parts"]
+        for entry in part["chapters"]
+        for _ in [entry, *entry.get("sections", [])]
+    ]
     found: dict[Path, str] = {}
     for path, counts in zip(pages()[1:], numbered, strict=True):  # the first is the landing page
         if counts:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_every_chapter_of_the_table_of_contents_is_in_the_list_with_its_own_title():
     listed = {f"book/{part.name}/{file}": title for part in read_parts() for file, title in part.chapters.items()}
-    pages = re.findall(r"file: (book/\w+/\S+)", (ROOT / "_toc.yml").read_text())
+    pages = re.findall(r"file: (book/(?!api/)\w+/\S+)", (ROOT / "_toc.yml").read_text())
     assert pages, "the table of contents has chapters"
     for page in pages:
         assert page in listed, f"{page} is not in book/parts.yml"
