@@ -38,6 +38,48 @@ def batch_operations(graph: Graph) -> Graph:
     >>> graph.operations["tanh"], batched.operations["tanh"], batched.operations["matmul"]
     (2, 1, 1)
     """
+    nodes: list[Node] = []
+    where: dict[int, int] = {}
+
+    def add(op: str, function: Any, args: tuple[Any, ...], example: Array, source: int | None = None) -> int:
+        nodes.append(Node(op, function, args, {}, example.shape, example.dtype, example.strides, source))
+        return len(nodes) - 1
+
+    def stacked(members: list[int]) -> Ref:
+        first = graph.nodes[members[0]]
+        rows = tuple(Ref(where[k]) for k in members)
+        return Ref(add("stack", _stack, rows, np.empty((len(rows), *first.shape), first.dtype)))
+
+    for number, node in enumerate(graph.nodes):
+        if not node.computes:
+            where[number] = len(nodes)
+            nodes.append(node)
+    for batch in _batches(graph):
+        leader = graph.nodes[batch[0]]
+        if len(batch) == 1:
+            where[batch[0]] = len(nodes)
+            renamed = leader.given(lambda ref: Ref(where[ref.node]))
+            source = None if leader.source is None else where[leader.source]
+            nodes.append(replace(leader, args=renamed[0], options=renamed[1], source=source))
+            continue
+        if leader.function is np.matmul:  # W h for many h: the rows of H W'
+            matrix, at = graph.nodes[leader.args[0].node], where[leader.args[0].node]
+            turned = add("transpose", np.transpose, (Ref(at),), np.empty(matrix.shape, matrix.dtype).T, at)
+            args: tuple[Any, ...] = (stacked([graph.nodes[k].args[1].node for k in batch]), Ref(turned))
+        else:
+            args = tuple(
+                stacked([graph.nodes[k].args[place].node for k in batch]) if isinstance(part, Ref) else part
+                for place, part in enumerate(leader.args)
+            )
+        whole = add(leader.op, leader.function, args, np.empty((len(batch), *leader.shape), leader.dtype))
+        for row, number in enumerate(batch):
+            where[number] = add("row", operator.getitem, (Ref(whole), row), np.empty(leader.shape, leader.dtype), whole)
+    outputs = tuple(where[k] for k in graph.outputs)
+    return merge_common(Graph(tuple(nodes), tuple(where[k] for k in graph.inputs), outputs, graph.single))
+
+
+def _batches(graph: Graph) -> list[list[int]]:
+    """Return the operations in an order in which they can be carried out, those together that are one batch."""
     depth = graph.depths
     waiting = [len(set(node.inputs)) for node in graph.nodes]
     readers: dict[int, list[int]] = defaultdict(list)
@@ -67,45 +109,7 @@ def batch_operations(graph: Graph) -> Graph:
         batches.append(batch)
         for number in batch:
             done(number)
-
-    nodes: list[Node] = []
-    where: dict[int, int] = {}
-
-    def add(op: str, function: Any, args: tuple[Any, ...], example: Array, source: int | None = None) -> int:
-        nodes.append(Node(op, function, args, {}, example.shape, example.dtype, example.strides, source))
-        return len(nodes) - 1
-
-    def stacked(members: list[int]) -> Ref:
-        first = graph.nodes[members[0]]
-        rows = tuple(Ref(where[k]) for k in members)
-        return Ref(add("stack", _stack, rows, np.empty((len(rows), *first.shape), first.dtype)))
-
-    for number, node in enumerate(graph.nodes):
-        if not node.computes:
-            where[number] = len(nodes)
-            nodes.append(node)
-    for batch in batches:
-        leader = graph.nodes[batch[0]]
-        if len(batch) == 1:
-            where[batch[0]] = len(nodes)
-            renamed = leader.given(lambda ref: Ref(where[ref.node]))
-            source = None if leader.source is None else where[leader.source]
-            nodes.append(replace(leader, args=renamed[0], options=renamed[1], source=source))
-            continue
-        if leader.function is np.matmul:  # W h for many h: the rows of H W'
-            matrix, at = graph.nodes[leader.args[0].node], where[leader.args[0].node]
-            turned = add("transpose", np.transpose, (Ref(at),), np.empty(matrix.shape, matrix.dtype).T, at)
-            args: tuple[Any, ...] = (stacked([graph.nodes[k].args[1].node for k in batch]), Ref(turned))
-        else:
-            args = tuple(
-                stacked([graph.nodes[k].args[place].node for k in batch]) if isinstance(part, Ref) else part
-                for place, part in enumerate(leader.args)
-            )
-        whole = add(leader.op, leader.function, args, np.empty((len(batch), *leader.shape), leader.dtype))
-        for row, number in enumerate(batch):
-            where[number] = add("row", operator.getitem, (Ref(whole), row), np.empty(leader.shape, leader.dtype), whole)
-    outputs = tuple(where[k] for k in graph.outputs)
-    return merge_common(Graph(tuple(nodes), tuple(where[k] for k in graph.inputs), outputs, graph.single))
+    return batches
 
 
 def _signature(graph: Graph, node: Node) -> Any:
