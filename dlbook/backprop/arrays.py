@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "add_patches", "as_array", "lay_out", "scatter", "sum_to"]
+__all__ = ["add_patches", "as_array", "lay_out", "scatter", "sum_to"]
 
 Array = NDArray[Any]
 

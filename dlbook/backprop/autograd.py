@@ -20,14 +20,15 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from dlbook.backprop import operations
-from dlbook.backprop.arrays import Array, as_array
+from dlbook.backprop.arrays import as_array
 from dlbook.backprop.gradcheck import gradcheck, jvp
 
 __all__ = ["Edge", "Tensor", "gradcheck", "jvp", "no_grad", "record", "topological_order"]
 
+Array = NDArray[Any]
 LinearMap = Callable[[Array], Array]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
@@ -103,6 +104,8 @@ class Tensor:
         What it was computed from; empty for a leaf, None once :meth:`backward` has used it up.
     op : str
         The operation, for pictures of the graph.
+    writes, writes_before : int
+        How often ``data`` was written into, and how often what it was computed from had been, at that time.
 
     Raises
     ------

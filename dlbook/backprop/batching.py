@@ -9,13 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dlbook.backprop.arrays import Array
 from dlbook.backprop.graph import Graph
 from dlbook.backprop.nodes import Node, Ref
 from dlbook.backprop.passes import merge_common
 
 __all__ = ["batch_operations"]
+
+Array = NDArray[Any]
 
 
 def batch_operations(graph: Graph) -> Graph:

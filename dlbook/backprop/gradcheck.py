@@ -5,17 +5,19 @@ A derivative that a program claims is compared with (f(x + h) - f(x - h)) / 2h, 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dlbook.backprop.arrays import Array, as_array
+from dlbook.backprop.arrays import as_array
 
 if TYPE_CHECKING:
     from dlbook.backprop.autograd import Tensor
 
 __all__ = ["gradcheck", "jvp"]
+
+Array = NDArray[Any]
 
 
 def jvp(

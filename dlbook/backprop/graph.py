@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dlbook.backprop.arrays import Array
 from dlbook.backprop.autograd import Tensor
 from dlbook.backprop.nodes import Node
 from dlbook.backprop.program import Program
@@ -24,6 +23,7 @@ from dlbook.backprop.tracing import Tape
 
 __all__ = ["Graph", "Plan", "trace", "with_gradients"]
 
+Array = NDArray[Any]
 Example = Tensor | ArrayLike
 
 

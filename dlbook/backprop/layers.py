@@ -5,16 +5,18 @@ those of the two.  Axes: n images, c channels, h rows, w columns, k kernels.
 """
 
 from functools import reduce
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dlbook.backprop.arrays import Array, add_patches, as_array, lay_out
+from dlbook.backprop.arrays import add_patches, as_array, lay_out
 from dlbook.backprop.autograd import Edge, Tensor, record
 from dlbook.backprop.operations import linear
 
 __all__ = ["conv2d", "cross_entropy", "max_pool2d", "unfold"]
+
+Array = NDArray[Any]
 
 
 def unfold(x: Tensor, size: int | tuple[int, int], *, stride: int = 1, padding: int = 0) -> Tensor:

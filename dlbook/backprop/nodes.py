@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from dlbook.backprop.arrays import Array
+from numpy.typing import NDArray
 
 __all__ = ["Node", "Ref", "references", "replace_leaves"]
+
+Array = NDArray[Any]
+
 
 _SIGNS = {
     "add": "+", "subtract": "−", "multiply": "×", "divide": "/", "matmul": "@", "negative": "neg", "greater": ">",

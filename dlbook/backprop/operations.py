@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dlbook.backprop.arrays import Array, as_array, scatter, sum_to
+from dlbook.backprop.arrays import as_array, scatter, sum_to
 
 if TYPE_CHECKING:
     from dlbook.backprop.autograd import Edge, Tensor
@@ -26,6 +26,7 @@ __all__ = [
     "subtract_from", "tanh", "transpose", "where",
 ]  # fmt: skip
 
+Array = NDArray[Any]
 LinearMap = Callable[[Array], Array]
 Axis = int | tuple[int, ...] | None
 _T = TypeVar("_T")

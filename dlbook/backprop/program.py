@@ -9,14 +9,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dlbook.backprop.arrays import Array
 from dlbook.backprop.nodes import Node, Ref, references
 
 if TYPE_CHECKING:
     from dlbook.backprop.graph import Graph
 
 __all__ = ["Program"]
+
+Array = NDArray[Any]
 
 
 class Program:

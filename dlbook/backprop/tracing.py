@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from numpy.typing import NDArray
 
-from dlbook.backprop.arrays import Array
 from dlbook.backprop.autograd import Tensor
 from dlbook.backprop.nodes import Node, Ref, replace_leaves
 
 __all__ = ["Tape", "Traced"]
+
+Array = NDArray[Any]
 
 
 class Tape:
