@@ -18,6 +18,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 
 from dlbook.chapters import MissingExtraError, source
+from dlbook.chapters import pages as in_order
 from dlbook.execution import Result, execute
 from dlbook.files import write_atomically, write_text
 from dlbook.notebooks.claims import listing, strict
@@ -27,8 +28,10 @@ OUTCOME = "outcome.json"  # in _build: what the last build executed and found
 
 
 def pages_with_cells(folder: Path, docnames: list[str]) -> dict[str, Path]:
-    """Return the pages of the book that have code cells, by docname."""
+    """Return the pages of the book that have code cells, by docname, in the order of the book."""
+    order = {path: place for place, path in enumerate(in_order())}
     paths = {name: folder / f"{name}.md" for name in docnames}
+    paths = dict(sorted(paths.items(), key=lambda item: order.get(item[1], len(order))))
     return {name: path for name, path in paths.items() if path.exists() and "{code-cell}" in source(path)}
 
 
