@@ -139,6 +139,10 @@ class Subsampling(nn.Module):
         self.bias = nn.Parameter(torch.zeros(maps, device=device, dtype=dtype))
         uniform_(self.coefficient, 2.4 / 4, generator)
 
+    def extra_repr(self) -> str:
+        """Name the number of maps."""
+        return f"{len(self.bias)}"
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, maps, h, w) to (b, maps, h // 2, w // 2); an odd last row or column is left out.
 

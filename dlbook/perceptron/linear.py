@@ -246,6 +246,10 @@ class SoftmaxRegression(nn.Module):
         self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(classes, device=device, dtype=dtype))
 
+    def extra_repr(self) -> str:
+        """Name the numbers of features and classes, as the constructor does."""
+        return f"in_features={self.weight.shape[1]}, classes={self.weight.shape[0]}"
+
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (n, k) for inputs (n, d), or images (n, ...) that have d pixels.
 

@@ -1,4 +1,4 @@
-"""Three forms of one convolution, the layer, pooling and the transposes, forward and backward, against `torch`."""
+"""Three forms of one convolution, and the layer, forward and backward, against `torch`."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,15 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench import Case
-from dlbook.convolution.convolution import (
-    Conv2d,
-    conv2d,
-    conv2d_fft,
-    conv2d_unfold,
-    conv_transpose2d,
-    max_pool2d,
-    max_unpool2d,
-)
+from dlbook.convolution.convolution import Conv2d, conv2d, conv2d_fft, conv2d_unfold
 
 
 def step(f: Callable[..., Tensor], *leaves: Tensor) -> None:
@@ -26,7 +18,7 @@ def step(f: Callable[..., Tensor], *leaves: Tensor) -> None:
 
 
 def cases() -> Iterator[Case]:
-    """Yield a small and a large kernel in three forms, the layer, and what undoes it."""
+    """Yield a small and a large kernel in three forms, and the layer."""
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(16, 16, 32, 32, generator=draw).requires_grad_()
     notes = {
@@ -52,30 +44,4 @@ def cases() -> Iterator[Case]:
         lambda: step(ours, x),
         lambda: step(theirs, x),
         "torch.nn.Conv2d",
-    )
-    stamp = torch.randn(16, 8, 3, 3, generator=draw).requires_grad_()
-    yield Case(
-        "convolution.conv_transpose2d",
-        "16 to 8 maps of 32 x 32, kernel 3 x 3, stride 2, batch 16, forward and backward",
-        lambda: step(lambda a, w: conv_transpose2d(a, w, stride=2), x, stamp),
-        lambda: step(lambda a, w: F.conv_transpose2d(a, w, stride=2), x, stamp),
-        "torch.nn.functional.conv_transpose2d",
-        "one product a place of the kernel, to be read",
-    )
-    values, indices = (part.detach() for part in max_pool2d(x, 2, return_indices=True))
-    yield Case(
-        "convolution.max_pool2d",
-        "16 maps of 32 x 32, windows 2 x 2, batch 16, with indices, forward",
-        lambda: max_pool2d(x.detach(), 2, return_indices=True),
-        lambda: F.max_pool2d(x.detach(), 2, return_indices=True),
-        "torch.nn.functional.max_pool2d",
-        "windows are written down before they are compared",
-    )
-    yield Case(
-        "convolution.max_unpool2d",
-        "16 maps of 16 x 16, windows 2 x 2, batch 16, forward",
-        lambda: max_unpool2d(values, indices, 2),
-        lambda: F.max_unpool2d(values, indices, 2),
-        "torch.nn.functional.max_unpool2d",
-        "checks that every index fits, and scatters",
     )

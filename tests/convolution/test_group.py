@@ -9,7 +9,6 @@ from torch import nn
 from torch.testing import assert_close
 
 from common import F64, noise, stream
-from dlbook.convolution.convolution import equivariance_error
 from dlbook.convolution.group import (
     GroupMaxPool,
     P1Conv2d,
@@ -22,6 +21,7 @@ from dlbook.convolution.group import (
     transform,
     transform_maps,
 )
+from dlbook.convolution.probes import equivariance_error
 
 LAYERS = {1: P1Conv2d, 4: P4Conv2d, 8: P4MConv2d}
 ORDERS = pytest.mark.parametrize("order", [4, 8])

@@ -463,3 +463,7 @@ CALLS = {
 def test_rejects(message):
     with pytest.raises(ValueError, match=message):
         CALLS[message]()
+
+
+def test_subsampling_prints_its_number_of_maps():
+    assert str(Subsampling(6)) == "Subsampling(6)"

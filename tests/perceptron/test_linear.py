@@ -153,3 +153,7 @@ def test_softmax_regression_starts_undecided_or_where_the_generator_says():
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_softmax_regression_prints_its_sizes():
+    assert str(SoftmaxRegression(784, 10)) == "SoftmaxRegression(in_features=784, classes=10)"
