@@ -37,8 +37,11 @@ class FullNames(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         """Spell out a name, or what it abbreviates: ``Floats = NDArray[np.float64]`` at the top of the module."""
-        alias = aliases(self.scope["__name__"]).get(node.id)
-        return self.visit(copy.deepcopy(alias)) if alias is not None else ast.Name(self.full(node.id))
+        module = home(self.scope["__name__"], node.id)
+        alias = aliases(module).get(node.id)
+        if alias is None:
+            return ast.Name(self.full(node.id))
+        return FullNames(vars(importlib.import_module(module))).visit(copy.deepcopy(alias))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Spell out the module before the dot: ``np.float64`` is ``numpy.float64``."""
@@ -67,6 +70,16 @@ class FullNames(ast.NodeTransformer):
             if home and home not in {"builtins"} and getattr(meaning, "__name__", name) == name
             else name
         )
+
+
+@cache
+def home(module: str, name: str) -> str:
+    """Return the module of the package from which ``module`` imports ``name``; itself if it does not."""
+    for node in ast.parse(inspect.getsource(importlib.import_module(module))).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == module.split(".")[0]:
+            if any((alias.asname or alias.name) == name for alias in node.names):
+                return str(node.module)
+    return module
 
 
 @cache

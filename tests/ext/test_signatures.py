@@ -1,3 +1,4 @@
+import ast
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -74,3 +75,11 @@ def test_what_has_no_source_is_left_to_autodoc():
     assert written(len) is None
     assert written(3) is None
     assert isinstance(FullNames({}), FullNames)
+
+
+def test_an_abbreviation_that_another_module_defines_is_spelled_out():
+    from dlbook.convolution import pooling
+
+    scope = FullNames(vars(pooling))
+    assert ast.unparse(scope.visit(ast.parse("Pair | None", mode="eval").body)) == "int | tuple[int, int] | None"
+    assert ast.unparse(scope.visit(ast.parse("Tensor", mode="eval").body)) == "torch.Tensor"
