@@ -75,10 +75,11 @@ class FullNames(ast.NodeTransformer):
 @cache
 def home(module: str, name: str) -> str:
     """Return the module of the package from which ``module`` imports ``name``; itself if it does not."""
-    for node in ast.parse(inspect.getsource(importlib.import_module(module))).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == module.split(".")[0]:
-            if any((alias.asname or alias.name) == name for alias in node.names):
-                return str(node.module)
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    for node in (node for node in tree.body if isinstance(node, ast.ImportFrom)):
+        ours = (node.module or "").split(".")[0] == module.split(".")[0]
+        if ours and any((alias.asname or alias.name) == name for alias in node.names):
+            return str(node.module)
     return module
 
 
