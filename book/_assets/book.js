@@ -5,6 +5,8 @@
 function nameControls() {
   const wrong = "button.search-button-field, summary[aria-label], button.theme-switch-button";
   for (const control of document.querySelectorAll(wrong)) control.removeAttribute("aria-label");
+  for (const toggle of document.querySelectorAll(".bd-sidebar-primary li.has-children > details > summary"))
+    toggle.setAttribute("aria-label", `Pages under ${toggle.closest("li").querySelector("a").textContent.trim()}`);
   const brand = document.querySelector(".sidebar-primary-item .navbar-brand")?.closest(".sidebar-primary-item");
   brand?.setAttribute("role", "region");
   brand?.setAttribute("aria-label", "Book");
