@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from dlbook.files import write_atomically
+from dlbook._files import write_atomically
 
 
 class Stateful(Protocol):

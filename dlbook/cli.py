@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dlbook import __version__, files
-from dlbook.chapters import MissingExtraError, chapter, chapters
+from dlbook import __version__
+from dlbook import _files as files
+from dlbook._extras import MissingExtraError
+from dlbook.notebooks.chapters import chapter, chapters
 from dlbook.notebooks.claims import listing, strict
 
 DATASETS = {  # name: (what it is, where it comes from)
@@ -124,7 +126,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _notebook(options: argparse.Namespace) -> int:
-    from dlbook.execution import execute
+    from dlbook.notebooks.execution import execute
 
     found = chapter(options.chapter)
     target = options.output or Path()
@@ -139,7 +141,7 @@ def _notebook(options: argparse.Namespace) -> int:
             print(result.error, file=sys.stderr)
             return 1
         executed = result.notebook
-    from dlbook.export import to_notebook
+    from dlbook.notebooks.export import to_notebook
 
     notebook = to_notebook(found.path, executed)
     import nbformat
@@ -150,7 +152,7 @@ def _notebook(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from dlbook.execution import execute
+    from dlbook.notebooks.execution import execute
 
     if options.gpu:
         os.environ["DLBOOK_DEVICE"] = "cuda"

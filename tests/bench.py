@@ -109,8 +109,8 @@ def machine() -> dict[str, str]:
 def main(words: list[str]) -> int:
     """Measure, print a line a case, and write the file."""
     sys.modules["bench"] = sys.modules[__name__]  # bench files say `from bench import Case`
+    from dlbook._files import write_atomically, write_text
     from dlbook.device import threads
-    from dlbook.files import write_atomically, write_text
 
     threads(1)
     before = [json.loads(path.read_text(encoding="utf8")) for path in sorted(TARGET.glob("*.json"))]

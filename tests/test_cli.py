@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from dlbook import cli, files
-from dlbook.chapters import Chapter
+from dlbook import _files as files
+from dlbook import cli
+from dlbook.notebooks.chapters import Chapter
 
 
 def test_list_names_chapters_and_data_sets(capsys):

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from dlbook.chapters import chapters
 from dlbook.cli import main
-from dlbook.export import published
+from dlbook.notebooks.chapters import chapters
+from dlbook.notebooks.export import published
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text("utf8")

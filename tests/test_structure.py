@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlbook.chapters import chapters, pages
+from dlbook.notebooks.chapters import chapters, pages
 
 ROOT = Path(__file__).parent.parent
 PARTS = (

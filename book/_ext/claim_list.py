@@ -11,8 +11,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from dlbook.execution import Result
 from dlbook.notebooks.claims import Claim, failed
+from dlbook.notebooks.execution import Result
 
 
 def results_of(app: Sphinx) -> dict[str, Result]:

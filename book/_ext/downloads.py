@@ -9,7 +9,7 @@ from typing import Any
 import nbformat
 from sphinx.application import Sphinx
 
-from dlbook.export import published, to_notebook
+from dlbook.notebooks.export import published, to_notebook
 
 
 def colab(docname: str) -> str | None:

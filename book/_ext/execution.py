@@ -17,11 +17,12 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 
-from dlbook.chapters import MissingExtraError, source
-from dlbook.chapters import pages as in_order
-from dlbook.execution import Result, execute
-from dlbook.files import write_atomically, write_text
+from dlbook._extras import MissingExtraError
+from dlbook._files import write_atomically, write_text
+from dlbook.notebooks.chapters import pages as in_order
+from dlbook.notebooks.chapters import source
 from dlbook.notebooks.claims import listing, strict
+from dlbook.notebooks.execution import Result, execute
 from dlbook.notebooks.locks import only_build_in
 
 OUTCOME = "outcome.json"  # in _build: what the last build executed and found

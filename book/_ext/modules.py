@@ -8,7 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from dlbook.chapters import CHECKOUT, chapters, source
+from dlbook.notebooks.chapters import CHECKOUT, chapters, source
 
 PLACE = re.compile(r"^<!-- modules: (\w+) -->$", flags=re.M)
 READERS = {

@@ -24,7 +24,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from dlbook.chapters import answer_order
+from dlbook.notebooks.chapters import answer_order
 
 LETTERS = "ABCDEFGH"
 LOGGER = logging.getLogger(__name__)

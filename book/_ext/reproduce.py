@@ -12,8 +12,8 @@ from typing import Any
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from dlbook.chapters import chapter, chapters  # noqa: E402
-from dlbook.execution import execute  # noqa: E402
+from dlbook.notebooks.chapters import chapter, chapters  # noqa: E402
+from dlbook.notebooks.execution import execute  # noqa: E402
 
 
 def joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from dlbook.draws import undrawn, uniform_
+from dlbook._draws import undrawn, uniform_
 
 
 class Pointwise(nn.Module):

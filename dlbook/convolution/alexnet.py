@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from dlbook.draws import normal_, undrawn
+from dlbook._draws import normal_, undrawn
 
 
 class Result(NamedTuple):

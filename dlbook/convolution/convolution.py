@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Generator, Tensor, nn
 
+from dlbook._draws import uniform_
 from dlbook.convolution.geometry import Pair, pair, places
-from dlbook.draws import uniform_
 
 MODES = {"zeros": "constant", "circular": "circular", "reflect": "reflect", "replicate": "replicate"}
 

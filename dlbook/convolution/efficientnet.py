@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from dlbook.chapters import MissingExtraError
+from dlbook._extras import MissingExtraError
 
 STAGES = (  # expansion, side of the depthwise kernel, stride of the first block, maps out, blocks
     (1, 3, 1, 16, 1),

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Generator, Tensor, nn
 
-from dlbook.draws import uniform_
+from dlbook._draws import uniform_
 
 ORDERS = (1, 4, 8)  # of the translations alone (p1), of p4, of p4m, without counting the translations
 

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from dlbook.checks import image_batch
+from dlbook._checks import image_batch
+from dlbook._draws import normal_, undrawn
 from dlbook.convolution.convolution import Conv2d
 from dlbook.convolution.group import P1Conv2d, P4Conv2d, P4MConv2d
 from dlbook.convolution.lenet import TableConv2d
-from dlbook.draws import normal_, undrawn
 from dlbook.perceptron.linear import SoftmaxRegression
 
 # Table 1, rows "inception (3a)" to "inception (5b)"; max pooling halves the maps after 3b and after 4e.

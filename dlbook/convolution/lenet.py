@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from dlbook.draws import undrawn, uniform_
+from dlbook._draws import undrawn, uniform_
 
 L = TypeVar("L", nn.Conv2d, nn.Linear)
 

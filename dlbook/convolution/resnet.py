@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from dlbook.checks import image_batch
-from dlbook.draws import normal_
+from dlbook._checks import image_batch
+from dlbook._draws import normal_
 
 SHORTCUTS = ("pad", "project", "none")
 

@@ -4,12 +4,12 @@ The one package of the book that re-exports: a reader says ``from dlbook.data im
 holds it.  The build follows each name to its module, so a chapter still depends on the modules it uses and no others.
 """
 
+from dlbook._files import DamagedFileError
 from dlbook.data.batches import Batches
 from dlbook.data.generators import blobs, rings, two_moons, xor
 from dlbook.data.images import CIFAR10_CLASSES, FASHION_CLASSES, Images, cifar10, fashion_mnist, mnist
 from dlbook.data.speech import SAMPLE_RATE, speech_prompts
 from dlbook.data.text import Glove, glove, imagenet_classes, king_james
-from dlbook.files import DamagedFileError
 
 __all__ = [
     "CIFAR10_CLASSES",

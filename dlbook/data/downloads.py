@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from dlbook.files import DamagedFileError, cache_folder
+from dlbook._files import DamagedFileError, cache_folder
 
 
 def fetch(name: str, url: str, sha256: str, *, instead: str) -> Path:

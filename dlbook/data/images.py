@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from dlbook._files import SHA256, DamagedFileError, member, unpacked, verified
 from dlbook.data.downloads import fetch
-from dlbook.files import SHA256, DamagedFileError, member, unpacked, verified
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlbook.files import member
+from dlbook._files import member
 
 SAMPLE_RATE = 8000  # samples a second
 _FILE = "speech_8khz_mulaw.npz"

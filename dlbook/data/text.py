@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlbook.files import member, verified
+from dlbook._files import member, verified
 
 
 class Glove(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from dlbook.checks import finite_table
+from dlbook._checks import finite_table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -18,7 +18,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlbook.checks import finite_table
+from dlbook._checks import finite_table
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

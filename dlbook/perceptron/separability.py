@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog, nnls
 
-from dlbook.checks import finite_table
+from dlbook._checks import finite_table
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from common import F64, shaken, stream
-from dlbook.chapters import MissingExtraError
+from dlbook._extras import MissingExtraError
 from dlbook.convolution import efficientnet
 from dlbook.convolution.efficientnet import (
     EfficientNetLite0,

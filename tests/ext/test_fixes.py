@@ -14,7 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 import fixes
-from dlbook.chapters import chapter, read
+from dlbook.notebooks.chapters import chapter, read
 from fixes import NamesInTurn, let_codeautolink_read_code_alone
 
 PAGE = r"""# Page

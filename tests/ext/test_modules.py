@@ -13,7 +13,7 @@ def test_the_top_level_shows_what_readers_call_and_no_machinery():
     found = listed("dlbook")
     assert found[0] == "dlbook.data"
     assert {"dlbook.training", "dlbook.glue"} <= set(found)
-    assert not {"dlbook.cli", "dlbook.execution", "dlbook._checks"} & set(found)
+    assert not {"dlbook.cli", "dlbook.notebooks.execution", "dlbook._checks"} & set(found)
 
 
 def test_a_page_asks_for_them_by_a_comment():

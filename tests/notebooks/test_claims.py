@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dlbook.execution import execute
 from dlbook.notebooks.claims import Claim, claims_of, failed, listing, strict
+from dlbook.notebooks.execution import execute
 
 PAGE = """\
 ---

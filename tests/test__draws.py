@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from common import stream
-from dlbook.draws import normal_, undrawn, uniform_
+from dlbook._draws import normal_, undrawn, uniform_
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

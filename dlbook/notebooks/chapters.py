@@ -8,10 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dlbook._extras import MissingExtraError
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 CHECKOUT = PACKAGE.parent
 
 
@@ -22,13 +24,6 @@ class Chapter(NamedTuple):
     part: str  # "convolution"
     title: str
     path: Path  # of its Markdown source
-
-
-class MissingExtraError(RuntimeError):
-    """What was asked for needs packages that a plain installation leaves out; the message has the line to type."""
-
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f'{what} needs the extra {extra}: in a clone of the book, pip install ".[{extra}]"')
 
 
 def toc() -> Path:

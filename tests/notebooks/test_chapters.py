@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
-from dlbook import chapters as module
-from dlbook.chapters import MissingExtraError, chapter, chapters, pages, read, toc
+from dlbook._extras import MissingExtraError
+from dlbook.notebooks import chapters as module
+from dlbook.notebooks.chapters import chapter, chapters, pages, read, toc
 
 
 def test_the_order_is_that_of_the_table_of_contents():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlbook import files
+from dlbook import _files as files
 from dlbook.data import mnist
 
 

@@ -22,10 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlbook.chapters import CHECKOUT, MissingExtraError, read
-from dlbook.dependencies import fingerprint
-from dlbook.files import write_atomically, write_text
+from dlbook._extras import MissingExtraError
+from dlbook._files import write_atomically, write_text
+from dlbook.notebooks.chapters import CHECKOUT, read
 from dlbook.notebooks.claims import Claim, claims_of
+from dlbook.notebooks.dependencies import fingerprint
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dlbook import dependencies
-from dlbook.dependencies import closure, data_files, fingerprint
+from dlbook.notebooks import dependencies
+from dlbook.notebooks.dependencies import closure, data_files, fingerprint
 
 
 @pytest.fixture

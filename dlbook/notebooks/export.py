@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlbook.chapters import CHECKOUT, PACKAGE, answer_order, chapters, pages, read, toc
+from dlbook.notebooks.chapters import CHECKOUT, PACKAGE, answer_order, chapters, pages, read, toc
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -68,7 +68,8 @@ def to_notebook(
     path : Path
         Its Markdown source.
     executed : NotebookNode, optional
-        The same chapter with outputs, as :func:`dlbook.execution.execute` returns it; without it there are no outputs,
+        The same chapter with outputs, as :func:`~dlbook.notebooks.execution.execute` returns it; without it
+        there are no outputs,
         and a glued number reads "(computed when the cells run)".
     addresses : Addresses, optional
         Where the book is published, for links to other pages and for the installation: by default what

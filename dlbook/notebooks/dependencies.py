@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from dlbook.files import HERE as DATA
-from dlbook.files import SHA256
+from dlbook._files import HERE as DATA
+from dlbook._files import SHA256
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = "dlbook"
 
 
@@ -91,7 +91,7 @@ def data_files(sources: Iterable[Path]) -> list[Path]:
     """Return the packed data files that one of the modules ``sources`` names, sorted."""
     named = set()
     for path in sources:
-        if path == Path(__file__).with_name("files.py"):
+        if path == DATA.with_name("_files.py"):
             continue  # the table of checksums names them all
         constants = (
             node.value for node in ast.walk(_parse(path.read_text(encoding="utf8"))) if isinstance(node, ast.Constant)

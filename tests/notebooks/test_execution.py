@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dlbook import execution
-from dlbook.execution import Store, execute
+from dlbook.notebooks import execution
+from dlbook.notebooks.execution import Store, execute
 
 FRONT = """\
 ---
@@ -179,7 +179,7 @@ def test_a_build_killed_at_any_moment_leaves_a_cache_that_can_be_trusted(tmp_pat
     paths = [page(tmp_path, name, f"print('{name}' * 3)") for name in "abcd"]
     code = f"""
 from pathlib import Path
-from dlbook.execution import execute
+from dlbook.notebooks.execution import execute
 execute([Path(p) for p in {[str(p) for p in paths]!r}], cache=Path({str(cache)!r}), jobs=1)
 """
     moment = 1.5

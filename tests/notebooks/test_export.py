@@ -9,10 +9,10 @@ from functools import cache
 import nbformat
 import pytest
 
-import dlbook.export
-from dlbook.chapters import CHECKOUT, chapters
-from dlbook.execution import Store
-from dlbook.export import _MACROS, Addresses, chapter_numbers, published, to_notebook, without_glue
+import dlbook.notebooks.export
+from dlbook.notebooks.chapters import CHECKOUT, chapters
+from dlbook.notebooks.execution import Store
+from dlbook.notebooks.export import _MACROS, Addresses, chapter_numbers, published, to_notebook, without_glue
 
 FRONT = """\
 ---
@@ -148,7 +148,7 @@ def test_with_addresses_the_package_comes_from_the_repository(tmp_path):
 def test_addresses_are_those_of_the_project(tmp_path, monkeypatch):
     urls = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf8"))["project"].get("urls", {})
     assert published() == (urls.get("Homepage", ""), urls.get("Repository", ""))
-    monkeypatch.setattr(dlbook.export, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(dlbook.notebooks.export, "CHECKOUT", tmp_path)
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n[project.urls]\nHomepage = 'https://a.b/'\n")
     assert published() == ("https://a.b", "")
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
@@ -161,10 +161,10 @@ def test_a_wheel_knows_the_addresses_too(tmp_path, monkeypatch):
     wheel = Message()
     wheel["Project-URL"] = "Homepage, https://a.b"
     wheel["Project-URL"] = "Repository, https://github.com/one/two"
-    monkeypatch.setattr(dlbook.export, "CHECKOUT", tmp_path)  # no pyproject.toml
-    monkeypatch.setattr(dlbook.export.metadata, "metadata", lambda name: wheel)
+    monkeypatch.setattr(dlbook.notebooks.export, "CHECKOUT", tmp_path)  # no pyproject.toml
+    monkeypatch.setattr(dlbook.notebooks.export.metadata, "metadata", lambda name: wheel)
     assert published() == ("https://a.b", "https://github.com/one/two")
-    monkeypatch.setattr(dlbook.export.metadata, "metadata", lambda name: Message())
+    monkeypatch.setattr(dlbook.notebooks.export.metadata, "metadata", lambda name: Message())
     assert published() == ("", "")
 
 

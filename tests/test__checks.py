@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlbook.checks import finite_table, image_batch
+from dlbook._checks import finite_table, image_batch
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint8, bool])
