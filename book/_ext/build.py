@@ -24,8 +24,9 @@ OUTCOME = "outcome.json"  # the extension `execution` writes it
 sys.path.insert(0, str(ROOT))
 
 from dlbook._files import write_atomically, write_text  # noqa: E402
-from dlbook.notebooks.execution import RECORDED, Store, execute  # noqa: E402
+from dlbook.notebooks.execution import RECORDED, execute  # noqa: E402
 from dlbook.notebooks.locks import HELD, only_build_in  # noqa: E402
+from dlbook.notebooks.store import Store  # noqa: E402
 
 Page = dict[str, Any]  # what the extension says of one page
 

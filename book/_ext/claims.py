@@ -22,7 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from dlbook.notebooks.chapters import chapter, with_cells  # noqa: E402
 from dlbook.notebooks.claims import listing  # noqa: E402
-from dlbook.notebooks.execution import Result, execute  # noqa: E402
+from dlbook.notebooks.execution import execute  # noqa: E402
+from dlbook.notebooks.results import Result  # noqa: E402
 
 # `default_rng(0)`, `manual_seed(3 * seed)`, `random_state=0`: one level of parentheses inside is enough for the book
 SEED = re.compile(r"(?P<before>(?:manual_seed|default_rng)\(|random_state=)(?P<seed>(?:[^(),]|\([^()]*\))+)")

@@ -1,9 +1,7 @@
 """Where the chapters are, in which order, and what they hold."""
 
 import difflib
-import hashlib
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -105,16 +103,3 @@ def source(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}:{line}: not UTF-8 (byte {content[error.start]:#04x}): save it as UTF-8") from error
-
-
-def answer_order(question: str, answers: Sequence[str]) -> list[int]:
-    """Return in which order the answers of a quiz are shown: one that gives nothing away and never changes.
-
-    Authors like to write the right answer first.
-
-    Examples
-    --------
-    >>> answer_order("Is 7 prime?", ["Yes.", "No.", "Who knows?"])
-    [1, 2, 0]
-    """
-    return sorted(range(len(answers)), key=lambda i: hashlib.sha256(f"{question}\n{answers[i]}".encode()).digest())

@@ -1,12 +1,10 @@
 """Execute chapters, as many at a time as there are cores, and keep what they gave for the site's build.
 
-nbclient runs the cells and jupyter-cache stores them; the build (myst-nb) reads the same cache.  Ours is what they
-leave out: a second key for what the cells import, a seal that shows an interrupted write, CPU seconds and memory, a
-time limit for the whole chapter, and a report that points into the Markdown source.
+nbclient runs the cells. Ours is what it leaves out: CPU seconds and memory, a time limit for the whole chapter, and a
+report that points into the Markdown source.
 """
 
 import asyncio
-import hashlib
 import json
 import os
 import re
@@ -18,57 +16,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlbook._extras import MissingExtraError
-from dlbook._files import write_atomically, write_text
 from dlbook.notebooks.chapters import CHECKOUT, read
-from dlbook.notebooks.claims import Claim, claims_of
-from dlbook.notebooks.dependencies import fingerprint
+from dlbook.notebooks.results import Result, fences, line_of, shown
+from dlbook.notebooks.store import Store
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 TIME_LIMIT = 600.0  # seconds a chapter, by the clock: a hanging cell must end; the budget is one of CPU time
 LONGEST_STREAM = 100_000  # characters that one cell may print
-LOCK = CHECKOUT / "requirements.lock"
 RECORDED = CHECKOUT / "book" / "run-times.json"  # seconds of each page, for the order of a first build
-
-
-@dataclass
-class Result:
-    """What one chapter did."""
-
-    path: Path
-    executed: bool  # False: its outputs were in the cache
-    cells: list[tuple[int, float]] = field(default_factory=list)  # (line in the source, CPU seconds) of each code cell
-    peak_mb: float = 0.0  # highest resident memory of the kernel
-    error: str | None = None  # the report of the first cell that failed
-    noise: str | None = None  # the report of what was printed on stderr, which is kept out of the page and the cache
-    notebook: "NotebookNode | None" = None
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Sum over the cells, the imports included."""
-        return sum(seconds for _, seconds in self.cells)
-
-    @property
-    def claims(self) -> list[Claim]:
-        """What the page claims, each with its outcome."""
-        return claims_of(self.notebook) if self.notebook else []
-
-    @property
-    def failed_claims(self) -> list[tuple[Path, int, Claim]]:
-        """The claims that did not hold: (page, line in its source, claim)."""
-        assert self.notebook is not None
-        lines = self.notebook.metadata["source_map"]
-        return [
-            (_shown(self.path), _line(self.path, lines[claim.cell], claim.line), claim)
-            for claim in self.claims
-            if not claim.holds
-        ]
 
 
 def execute(
@@ -167,74 +128,6 @@ def _kernels(jobs: int | None) -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-class Store:
-    """A jupyter-cache whose records also say on what they depend, and can be told from torn ones."""
-
-    def __init__(self, folder: Path) -> None:
-        from jupyter_cache import get_cache
-        from jupyter_cache.cache.db import OrmBase
-        from sqlalchemy.exc import DatabaseError, OperationalError
-
-        self.cache = get_cache(folder)
-        try:
-            OrmBase.metadata.create_all(self.cache.db)  # a kill may have left a database without its tables
-        except OperationalError as error:  # busy, say, or on a disk that is full: nothing is wrong with what it holds
-            raise OSError(f"the cache of outputs, {folder / 'global.db'}, cannot be used now: {error.orig}") from error
-        except DatabaseError:  # it is none: what it knew is computed again
-            print(f"the cache of outputs in {folder} is damaged and made anew", file=sys.stderr)
-            shutil.rmtree(folder)
-            self.cache = get_cache(folder)
-
-    def get(self, path: Path) -> Result | None:
-        """Return what the page at ``path`` gave, or None if it must be executed (again)."""
-        notebook = read(path)
-        try:
-            record = self.cache.match_cache_notebook(notebook)
-            sealed = self._seal(record.hashkey).read_text()
-            if record.data.get("depends") != fingerprint(_code(notebook), LOCK) or sealed != self._sum(record.hashkey):
-                return None
-            _, merged = self.cache.merge_match_into_notebook(notebook)
-        except (KeyError, OSError, ValueError):  # no record, no file, or half of one
-            return None
-        cells = list(zip(_lines(notebook), record.data["cell_seconds"], strict=True))
-        return Result(path, executed=False, cells=cells, peak_mb=record.data["peak_mb"], notebook=merged)
-
-    def last_seconds(self, path: Path) -> float | None:
-        """Return the CPU seconds of the last run of ``path``, whatever its cells were then; None if there was none."""
-        runs = [record for record in self.cache.list_cache_records() if Path(record.uri).parts[-2:] == path.parts[-2:]]
-        return max((float(run.data.get("cpu_seconds", 0)) for run in runs), default=None)
-
-    def put(self, result: Result) -> None:
-        """Keep a result. The seal is written last: a kill at any moment leaves a record that :meth:`get` refuses."""
-        from jupyter_cache.base import CacheBundleIn
-        from jupyter_cache.cache.db import NbCacheRecord
-
-        notebook = result.notebook
-        assert notebook is not None
-        _, key = self.cache.create_hashed_notebook(notebook)
-        self._seal(key).unlink(missing_ok=True)
-        shutil.rmtree(self._seal(key).parent, ignore_errors=True)
-        with suppress(KeyError):
-            NbCacheRecord.remove_records([NbCacheRecord.record_from_hashkey(key, self.cache.db).pk], self.cache.db)
-        data = {
-            # what printed on stderr is there for the site's build, and executed again by the next
-            "depends": "" if result.noise else fingerprint(_code(notebook), LOCK),
-            "cpu_seconds": result.cpu_seconds,
-            "cell_seconds": [seconds for _, seconds in result.cells],
-            "peak_mb": result.peak_mb,
-            "execution_seconds": result.cpu_seconds,
-        }
-        self.cache.cache_notebook_bundle(CacheBundleIn(notebook, str(result.path), data=data), check_validity=False)
-        text = self._sum(key)
-        write_atomically(self._seal(key), lambda part: write_text(part, text))
-
-    def _seal(self, key: str) -> Path:
-        return Path(self.cache.path) / "executed" / key / "seal"
-
-    def _sum(self, key: str) -> str:
-        return hashlib.sha256((self._seal(key).parent / "base.ipynb").read_bytes()).hexdigest()
-
-
 def _expected_seconds(path: Path, store: Store | None) -> float:
     """Return what a page will cost: what it last did here, else what the repository has on record, else much."""
     here = store.last_seconds(path) if store else None
@@ -244,16 +137,6 @@ def _expected_seconds(path: Path, store: Store | None) -> float:
         return float(json.loads(RECORDED.read_text(encoding="utf8"))[f"{path.parent.name}/{path.stem}"])
     except (OSError, KeyError):
         return 1e9
-
-
-def _code(notebook: "NotebookNode") -> str:
-    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-
-
-def _lines(notebook: "NotebookNode") -> list[int]:
-    """Return the line of the source on which each code cell's fence opens."""
-    rows = zip(notebook.cells, notebook.metadata["source_map"], strict=True)
-    return [line for cell, line in rows if cell.cell_type == "code"]
 
 
 def _environment() -> dict[str, str]:
@@ -284,7 +167,7 @@ def _run(path: Path, options: _Options, display: "_Display") -> Result:
         resources={"metadata": {"path": str(path.parent)}},
         timeout_func=lambda cell: max(1, int(options.time_limit - (time.monotonic() - started))),
     )
-    lines = _lines(notebook)
+    lines = fences(notebook)
     index, died = 0, ""
 
     def fail(error: Exception) -> None:
@@ -356,7 +239,7 @@ def _take_noise(path: Path, notebook: "NotebookNode") -> str | None:
         if noise and "remove-stderr" not in cell.metadata.get("tags", []):
             cell.outputs = [o for o in outputs if o not in noise]
             text = "".join(o.text for o in noise).rstrip()
-            reports.append(f"{_shown(path)}:{line}: a cell printed on stderr\n{text}")
+            reports.append(f"{shown(path)}:{line}: a cell printed on stderr\n{text}")
     return "\n\n".join(reports) or None
 
 
@@ -391,25 +274,8 @@ def _report(
         text = f"{died}\n{source}"
     within = re.findall(r"Cell In\[\d+\], line (\d+)", text)
     # the first line that the traceback names is the cell's own
-    place = _line(path, line, int(within[0])) if within else line
-    return f"{_shown(path)}:{place}: code cell {number} failed\n{text.rstrip()}"
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
-
-
-def _line(path: Path, fence: int, within: int) -> int:
-    """Return the line of a source: a cell's options lie between its fence and its code."""
-    return fence + _options(path, fence) + within
-
-
-def _options(path: Path, line: int) -> int:
-    """Return how many lines of options follow the fence of the cell that opens on ``line`` (1-based)."""
-    rows = path.read_text(encoding="utf8").splitlines()[line:]
-    if rows and rows[0].strip() == "---":
-        return 2 + next(i for i, row in enumerate(rows[1:]) if row.strip() == "---")
-    return next((i for i, row in enumerate(rows) if not row.startswith(":")), 0)
+    place = line_of(path, line, int(within[0])) if within else line
+    return f"{shown(path)}:{place}: code cell {number} failed\n{text.rstrip()}"
 
 
 class _Display:

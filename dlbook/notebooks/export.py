@@ -8,31 +8,24 @@ Figures, equations, exercises and theorems have the numbers of the page.  Soluti
 import ast
 import re
 import tomllib
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from dlbook.notebooks.chapters import CHECKOUT, PACKAGE, answer_order, chapters, pages, read, toc
+from dlbook.notebooks.chapters import CHECKOUT, PACKAGE, chapters, pages, read
+from dlbook.notebooks.markup import EXERCISES, MACROS, TABLES, THEOREMS, blocks
+from dlbook.notebooks.numbering import chapter_numbers, numbers_of, numbers_of_the_book
+from dlbook.notebooks.stripping import folding, without_glue
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-_FENCE = re.compile(r"^(?P<ticks>`{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?[ ]?(?P<rest>.*)$")
 _ROLE = re.compile(r"\{(?P<role>[\w:]+)\}`(?P<text>[^`]+)`")
 _LABEL = re.compile(r"^\((?P<label>[\w:.-]+)\)=\s*$", flags=re.M)
-_EXERCISES = ("exercise", "exercise-start")
-_THEOREMS = {
-    f"prf:{kind}": kind.capitalize()
-    for kind in "theorem lemma definition proposition corollary algorithm example remark".split()
-}
-_TABLES = ("table", "list-table")
 _BOXES = {"admonition", "note", "tip", "warning", "important", "seealso", "dropdown", "hint", "caution", "attention"}
 _UNTITLED_BOXES = {"margin", "sidebar", "epigraph", "topic"}
 _AT_A_GLANCE = {"will": "You will", "needs": "Needs", "code": "Code"}
-# what the site's KaTeX knows and Jupyter's MathJax does not; the book's own macros are in book/_ext/fixes.py
-_MACROS = {r"\E": r"\mathbb{E}", r"\R": r"\mathbb{R}"}
 _REFUSE = """\
     raise ModuleNotFoundError(
         "the cells below need the package dlbook: in a clone of the book, type  pip install '.[notebook]'  "
@@ -100,7 +93,7 @@ def to_notebook(
         code = without_glue(cell.source) if "glue" in cell.source else cell.source
         if code.strip():
             tags = list(cell.metadata.get("tags", []))
-            new = nbformat.v4.new_code_cell(code, metadata=_folding(tags, code, context.solution is not None))
+            new = nbformat.v4.new_code_cell(code, metadata=folding(tags, code, context.solution is not None))
             if done is not None:
                 new.execution_count = done.execution_count
                 new.outputs = [output for output in done.outputs if "scrapbook" not in output.get("metadata", {})]
@@ -136,74 +129,6 @@ def _first_cells(chapter: str, addresses: Addresses) -> list["NotebookNode"]:
     return [new_markdown_cell(words), new_code_cell(code)]
 
 
-def without_glue(code: str) -> str:
-    r"""Drop the statements that put numbers on the page, and ``glue`` from the import that brings it.
-
-    Examples
-    --------
-    >>> print(without_glue("from dlbook.glue import claim, glue\nglue('small-x', 'x')\nclaim(1 < 2, 'one is less')"))
-    from dlbook.glue import claim
-    claim(1 < 2, 'one is less')
-    """
-    lines = code.splitlines()
-    tree = ast.parse(code)
-    for node in sorted(_statements_of_glue(tree.body), key=lambda node: -node.lineno):
-        if isinstance(node, ast.ImportFrom):
-            node.names = [alias for alias in node.names if alias.name != "glue"]
-        kept = [ast.unparse(node)] if isinstance(node, ast.ImportFrom) and node.names else []
-        lines[node.lineno - 1 : node.end_lineno] = kept
-    return "\n".join(lines).strip("\n")
-
-
-def _statements_of_glue(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield what :func:`without_glue` drops or rewrites, in loops and branches too."""
-    for node in body:
-        imported = isinstance(node, ast.ImportFrom) and any(alias.name == "glue" for alias in node.names)
-        if imported or _glues(node):
-            yield node
-        else:
-            for inner in ("body", "orelse"):
-                yield from _statements_of_glue(getattr(node, inner, []))
-
-
-def _glues(statement: ast.stmt) -> bool:
-    """Tell whether a statement does nothing but call ``glue``, in a loop perhaps."""
-    if isinstance(statement, (ast.For, ast.If, ast.With)):
-        return all(map(_glues, [*statement.body, *getattr(statement, "orelse", [])]))
-    return _calls(statement, "glue")
-
-
-def _claims(statement: ast.stmt) -> bool:
-    """Tell whether a statement does nothing but state claims and assertions, in a loop perhaps."""
-    if isinstance(statement, (ast.For, ast.If)):
-        return all(map(_claims, [*statement.body, *statement.orelse]))
-    return isinstance(statement, ast.Assert) or _calls(statement, "claim")
-
-
-def _calls(statement: ast.stmt, name: str) -> bool:
-    """Tell whether a statement is a call of the function ``name``."""
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(value, ast.Call) and ast.unparse(value.func) == name
-
-
-def _folding(tags: list[str], code: str, in_solution: bool) -> dict[str, Any]:
-    """Return the metadata of a code cell: its tags, and what Jupyter collapses as the page folds or leaves it out."""
-    if in_solution:
-        tags = [*tags, *(tag for tag in ("hide-input", "hide-output") if tag not in tags)]
-    source = bool({"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(tags)) or _only_claims(code)
-    outputs = bool({"hide-output", "hide-cell", "remove-output"} & set(tags))
-    hidden = {name: True for name, folded in (("source_hidden", source), ("outputs_hidden", outputs)) if folded}
-    return {"tags": tags} | ({"jupyter": hidden} if hidden else {})
-
-
-def _only_claims(code: str) -> bool:
-    try:
-        body = ast.parse(code).body
-    except SyntaxError:  # a magic
-        return False
-    return any(_calls(node, "claim") for node in body) and all(map(_claims, body))
-
-
 class _Context:
     """What the references of one page mean: numbers, titles, glued values, papers; and how far it has been read."""
 
@@ -211,7 +136,7 @@ class _Context:
         self.site, self.path = site.rstrip("/"), path
         self.glued = _glued(executed)
         self.chapter = chapter_numbers().get(path, "")
-        self.numbers = _numbers(source, self.chapter)
+        self.numbers = numbers_of(source, self.chapter)
         self.unlabelled: dict[str, int] = {}  # how many of a kind have been written
         self.titles = _titles()
         self.solution: str | None = None  # summary line of the solution that is open here, over several cells
@@ -234,7 +159,7 @@ class _Context:
                 out.append(f"**{self.solution}**: folded, in the next cell")
             folded.clear()
 
-        for block in _blocks(_LABEL.sub("", text).splitlines()):
+        for block in blocks(_LABEL.sub("", text).splitlines()):
             name = block[0] if isinstance(block, tuple) else ""
             if name == "solution-start":
                 self.solution, begins = self.solution_of(block[1]), True
@@ -251,8 +176,8 @@ class _Context:
 
     def plain(self, text: str) -> str:
         """Return ``text`` in plain Markdown."""
-        blocks = _blocks(_LABEL.sub("", text).splitlines())
-        return self.tidy([block if isinstance(block, str) else self.directive(*block) for block in blocks])
+        found = blocks(_LABEL.sub("", text).splitlines())
+        return self.tidy([block if isinstance(block, str) else self.directive(*block) for block in found])
 
     def tidy(self, lines: list[str]) -> str:
         """Return lines as a text without roles and without rows of empty lines."""
@@ -263,7 +188,7 @@ class _Context:
 
     def number(self, label: str) -> str:
         """Return "Fig. 15.1" for its label, of this page or another, or nothing."""
-        return self.numbers.get(label) or (_other_numbers().get(label, "") if label not in self.titles else "")
+        return self.numbers.get(label) or (numbers_of_the_book().get(label, "") if label not in self.titles else "")
 
     def number_here(self, kind: str, label: str) -> str:
         """Return the number of what is being written; without a label it is the next of its kind that has none."""
@@ -283,7 +208,7 @@ class _Context:
         text = _ROLE.sub(lambda m: self.role(m["role"], m["text"]), text)
         text = re.sub(r"\[([^\]]*)\]\(#([\w:.-]+)\)", lambda m: self.link(m[1], m[2]), text)
         text = re.sub(r"(?<=\])\{[.#][^}]*\}", "", text)
-        return re.sub(r"\\[A-Za-z]+", lambda m: _MACROS.get(m[0], m[0]), text)
+        return re.sub(r"\\[A-Za-z]+", lambda m: MACROS.get(m[0], m[0]), text)
 
     def _tag(self, label: str) -> str:
         return rf"\tag{{{self.numbers[label].strip('()')}}} "
@@ -331,10 +256,10 @@ class _Context:
         """Return a directive as Markdown paragraphs."""
         inner = lambda: self.plain("\n".join(body))  # noqa: E731
         label = options.get("label", options.get("name", ""))
-        if name in _EXERCISES:
+        if name in EXERCISES:
             return f"**{self.number_here('Exercise', label)}**{f' {self.inline(rest)}' if rest else ''}\n\n{inner()}"
-        if name in _THEOREMS:
-            number = self.number_here(_THEOREMS[name], label)
+        if name in THEOREMS:
+            number = self.number_here(THEOREMS[name], label)
             return f"**{number}{f' ({self.inline(rest)})' if rest else ''}.**\n\n{inner()}"
         if name == "prf:proof":
             return f"**Proof.** {inner()} ∎"
@@ -367,7 +292,7 @@ class _Context:
             return text if rest.startswith("#") or not rest else f"*({options.get('alt', 'A picture')})*\n\n{text}"
         if name in ("glue:figure", "image", "tableofcontents", "toctree", "contents"):
             return ""
-        if name in _TABLES:
+        if name in TABLES:
             table = inner() if name == "table" else self.list_table(options, body)
             return (self.caption("Table", label, rest) + "\n\n" if rest else "") + table
         if "dropdown" in options.get("class", "").split() or name == "dropdown":
@@ -429,133 +354,6 @@ def _details(summary: str, text: str) -> str:
     return f"\n<details><summary>{summary}</summary>\n\n{text}\n\n</details>\n"
 
 
-def _blocks(lines: list[str]) -> Iterator[str | tuple[str, str, dict[str, str], list[str]]]:
-    """Yield plain lines, and (name, rest, options, body) for each directive; plain code fences pass as lines."""
-    i = 0
-    while i < len(lines):
-        fence = _FENCE.match(lines[i])
-        if not fence:
-            yield lines[i]
-            i += 1
-            continue
-        ticks = fence["ticks"]
-        close = re.compile(rf"^{ticks[0]}{{{len(ticks)},}}\s*$")
-        # colon fences of equal length nest by count: an opening line has a name, a closing one has none
-        depth, end = 1, i + 1
-        while end < len(lines):
-            if close.match(lines[end]):
-                depth -= 1
-            elif ticks[0] == ":" and lines[end].startswith(f"{ticks}{{"):
-                depth += 1
-            if depth == 0:
-                break
-            end += 1
-        body = lines[i + 1 : end]
-        if fence["name"]:
-            yield fence["name"], fence["rest"].strip(), *_split_options(body)
-        else:
-            yield "\n".join(lines[i : end + 1])
-        i = end + 1
-
-
-def _split_options(body: list[str]) -> tuple[dict[str, str], list[str]]:
-    options: dict[str, str] = {}
-    last = ""
-    n = 0
-    while n < len(body):
-        match = re.match(r"^:([\w-]+):\s*(.*)$", body[n])
-        if match:
-            last = match[1]
-            options[last] = match[2]
-        elif last and body[n].startswith(" ") and body[n].strip():
-            options[last] += " " + body[n].strip()
-        else:
-            break
-        n += 1
-    return {name: _unquoted(text) for name, text in options.items()}, body[n:]
-
-
-def _unquoted(text: str) -> str:
-    """Return the text of an option, which may be quoted as in YAML."""
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
-@cache
-def chapter_numbers() -> dict[Path, str]:
-    """Return the numbers that the site gives to chapters: those of the parts that are numbered count on."""
-    import yaml
-
-    contents = yaml.safe_load(toc().read_text(encoding="utf8"))
-    numbered = [
-        bool(part.get("numbered"))
-        for part in contents["parts"]
-        for entry in part["chapters"]
-        for _ in [entry, *entry.get("sections", [])]
-    ]
-    found: dict[Path, str] = {}
-    for path, counts in zip(pages()[1:], numbered, strict=True):  # the first is the landing page
-        if counts:
-            found[path] = str(len(found) + 1)
-    return found
-
-
-@cache
-def _other_numbers() -> dict[str, str]:
-    """Return the numbers of all labels of the book."""
-    known = chapter_numbers()
-    return {
-        label: number
-        for found in chapters().values()
-        for label, number in _numbers(read(found.path), known.get(found.path, "")).items()
-    }
-
-
-def _numbers(source: "NotebookNode", chapter: str) -> dict[str, str]:
-    """Return by label how the page calls its figures, tables, equations, exercises and theorems.
-
-    As on the page, each kind counts on its own, with or without a label; but an equation needs a label, and a figure or
-    table a caption.
-    """
-    numbers: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    unlabelled: dict[str, int] = {}
-
-    def count(kind: str, label: str) -> None:
-        counts[kind] = counts.get(kind, 0) + 1
-        number = f"{chapter}.{counts[kind]}" if chapter else str(counts[kind])
-        if not label:
-            unlabelled[kind] = unlabelled.get(kind, 0) + 1
-            label = f"{kind} without a label {unlabelled[kind]}"
-        numbers[label] = f"({number})" if kind == "Equation" else f"{kind} {number}"
-
-    def walk(lines: list[str]) -> None:
-        for block in _blocks(lines):
-            if isinstance(block, str):
-                for label in re.findall(r"\$\$[ ]*\((eq-[\w-]+)\)", block):
-                    count("Equation", label)
-                continue
-            name, rest, options, body = block
-            label = options.get("label", options.get("name", ""))
-            if name in _EXERCISES or name in _THEOREMS:
-                count(_THEOREMS.get(name, "Exercise"), label)
-            elif name == "figure":
-                count("Fig.", label)
-            elif label and name == "math":
-                count("Equation", label)
-            elif rest and name in _TABLES:
-                count("Table", label)
-            if name not in ("quiz", "raw", "code-block", "code"):
-                walk(body)
-
-    for cell in source.cells:
-        figure = cell.metadata.get("mystnb", {}).get("figure", {})
-        if cell.cell_type == "markdown":
-            walk(cell.source.splitlines())
-        elif figure.get("caption"):
-            count("Fig.", figure.get("name", ""))
-    return numbers
-
-
 def _glued(executed: "NotebookNode | None") -> dict[str, str]:
     if executed is None:
         return {}
@@ -609,18 +407,15 @@ def _clean(tex: str) -> str:
 
 
 def _quiz(body: str, inline: Callable[[str], str]) -> str:
-    import yaml
+    from dlbook.notebooks.quiz import read_quiz
 
     out = []
-    questions: list[dict[str, Any]] = yaml.safe_load(body)
-    for n, item in enumerate(questions, 1):
-        order = answer_order(str(item["question"]), [str(answer["text"]) for answer in item["answers"]])
-        shown = [(letter, item["answers"][i]) for letter, i in zip("ABCDEFGH", order, strict=False)]
-        options = [f"- **{letter}.** {inline(str(answer['text'])).strip()}" for letter, answer in shown]
+    for n, question in enumerate(read_quiz(body), 1):
+        options = [f"- **{letter}.** {inline(answer.text).strip()}" for letter, answer in question.shown()]
         answers = [
-            f"- **{letter}** is {'right' if answer.get('right') else 'wrong'}. {inline(str(answer['why'])).strip()}"
-            for letter, answer in shown
+            f"- **{letter}** is {'right' if answer.right else 'wrong'}. {inline(answer.why).strip()}"
+            for letter, answer in question.shown()
         ]
-        question = f"**Question {n}.** {inline(str(item['question'])).strip()}"
-        out += [question, "\n".join(options), _details("Answer", "\n".join(answers)).strip()]
+        out += [f"**Question {n}.** {inline(question.text).strip()}", "\n".join(options)]
+        out.append(_details("Answer", "\n".join(answers)).strip())
     return "\n\n".join(out) + "\n"

@@ -16,7 +16,8 @@ CONF = """
 import sys
 sys.path.insert(0, {ext!r})
 extensions = ["myst_nb", "sphinx_exercise", "sphinx_proof", "sphinxcontrib.katex", "sphinx_codeautolink",
-              "fixes", "figures", "quiz", "at_a_glance", "folding", "parts", "release"]
+              "website.fixes", "website.figures", "website.quiz", "website.at_a_glance", "website.folding",
+              "website.parts", "website.release"]
 root_doc = "index"
 numfig = True
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]

@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from at_a_glance import claims_in_words, in_words
 from dlbook.notebooks.claims import Claim
+from website.at_a_glance import claims_in_words, in_words
 
 BLOCK = """
 ```{at-a-glance}

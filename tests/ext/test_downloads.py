@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-import dlbook.notebooks.export
-import downloads
+from dlbook.notebooks import export
 from dlbook.notebooks.export import Addresses, to_notebook
+from website import downloads
 
 TOY = """\
 ---
@@ -90,9 +90,7 @@ def test_a_notebook_has_the_numbers_of_its_page(build: Callable, tmp_path, monke
     built = build({"index": index, "toy": TOY}, files={"picture.gif": IMAGE})
     html = re.sub(r"<[^>]*>", "", re.sub(r"(?s)<annotation.*?</annotation>", "", built.page("toy")))
     (tmp_path / "toy.md").write_text(TOY)
-    monkeypatch.setattr(
-        dlbook.notebooks.export, "chapter_numbers", lambda: {tmp_path / "toy.md": "1"} if numbered else {}
-    )
+    monkeypatch.setattr(export, "chapter_numbers", lambda: {tmp_path / "toy.md": "1"} if numbered else {})
     notebook = to_notebook(tmp_path / "toy.md", addresses=Addresses())
     text = "\n".join(cell.source for cell in notebook.cells)
 

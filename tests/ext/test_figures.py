@@ -7,7 +7,7 @@ import pytest
 from docutils import nodes
 from sphinx.util.docutils import new_document
 
-from figures import png_size, set_sizes
+from website.figures import png_size, set_sizes
 
 
 def png(width: int, height: int) -> bytes:

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from bs4 import BeautifulSoup
 
-import fixes
 from dlbook.notebooks.chapters import chapter, read
-from fixes import NamesInTurn, let_codeautolink_read_code_alone
+from website import fixes
+from website.fixes import NamesInTurn, let_codeautolink_read_code_alone
 
 PAGE = r"""# Page
 

@@ -1,7 +1,7 @@
 import re
 from collections.abc import Callable
 
-from folding import short
+from website.folding import short
 
 PAGE = """# Page
 

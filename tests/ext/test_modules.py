@@ -1,6 +1,6 @@
 """The pages of the API are made from the tree."""
 
-from modules import fill_in, listed, modules
+from website.modules import fill_in, listed, modules
 
 
 def test_all_modules_of_a_part_are_there_in_the_order_in_which_chapters_meet_them():

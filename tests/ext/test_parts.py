@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from parts import count_claims, read_parts
+from website.parts import count_claims, read_parts
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from signatures import FullNames, as_written, describe, fields, without_fields
+from website.signatures import FullNames, as_written, describe, fields, without_fields
 
 Floats = NDArray[np.float64]
 

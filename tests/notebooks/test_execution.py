@@ -1,70 +1,19 @@
-"""The engine: what runs again and what does not, what survives a kill, and what a failure report says."""
+"""The engine: what runs beside what, where it ends, and what a failure report says."""
 
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
 from dlbook.notebooks import execution
-from dlbook.notebooks.execution import Store, execute
-
-FRONT = """\
----
-jupytext: {text_representation: {extension: .md, format_name: myst}}
-kernelspec: {display_name: Python 3, language: python, name: python3}
----
-# A page
-"""
-
-
-def page(folder: Path, name: str, *cells: str, prose: str = "Some prose.") -> Path:
-    path = folder / f"{name}.md"
-    body = "\n".join(f"{prose}\n```{{code-cell}} ipython3\n{textwrap.dedent(cell).strip()}\n```" for cell in cells)
-    path.write_text(FRONT + body + "\n")
-    return path
-
-
-def output(result) -> str:
-    return "".join(
-        o.text for cell in result.notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"
-    )
-
-
-def run(path: Path, cache: Path | None, **options):
-    (result,) = execute([path], cache=cache, progress=False, **options)
-    return result
+from dlbook.notebooks.execution import execute
+from dlbook.notebooks.results import Result
+from pages import output, page, run
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
-
-
-def test_a_page_runs_once_and_again_only_when_its_cells_change(tmp_path, cache):
-    path = page(tmp_path, "a", "print(1 + 1)")
-    first = run(path, cache)
-    assert (first.executed, output(first), first.error) == (True, "2\n", None)
-    again = run(path, cache)
-    assert (again.executed, output(again)) == (False, "2\n")
-    assert again.cells == first.cells
-    page(tmp_path, "a", "print(1 + 1)", prose="Better prose,\non two lines.")
-    assert not run(path, cache).executed
-    page(tmp_path, "a", "print(1 + 2)")
-    assert output(run(path, cache)) == "3\n"
-
-
-def test_a_page_runs_again_when_what_it_depends_on_changes(tmp_path, cache, monkeypatch):
-    path = page(tmp_path, "a", "print(1 + 1)")
-    run(path, cache)
-    monkeypatch.setattr(execution, "fingerprint", lambda code, lock: "something else")
-    assert run(path, cache).executed
-    assert not run(path, cache).executed
 
 
 def test_pages_run_at_the_same_time(tmp_path):
@@ -117,12 +66,6 @@ def test_a_failure_names_page_line_cell_and_traceback_and_stops_no_other(tmp_pat
     assert run(bad, cache).executed  # a failure is never served from the cache
 
 
-def test_options_in_yaml_do_not_shift_the_line(tmp_path):
-    bad = page(tmp_path, "bad", "---\ntags: [hide-input]\nmystnb:\n  image: {alt: x}\n---\ny = 1\n1 / 0")
-    line = bad.read_text().splitlines().index("1 / 0") + 1
-    assert f"bad.md:{line}:" in run(bad, None).error
-
-
 def test_a_chapter_that_hangs_ends_at_its_limit(tmp_path):
     path = page(tmp_path, "slow", "import time", "time.sleep(60)")
     started = time.monotonic()
@@ -155,79 +98,6 @@ def test_kernels_compute_on_one_thread_with_fixed_hashes_and_draw_figures(tmp_pa
     # ipykernel itself then sets the inline backend
     assert output(run(page(tmp_path, "a", code), None)).startswith("1 0")
     monkeypatch.delenv("MPLBACKEND")
-
-
-@pytest.mark.parametrize("harm", ["truncate", "flip", "remove", "unseal"])
-def test_a_torn_record_is_never_served(tmp_path, cache, harm):
-    path = page(tmp_path, "a", "print(1 + 1)")
-    run(path, cache)
-    (stored,) = cache.glob("executed/*/base.ipynb")
-    if harm == "truncate":
-        stored.write_bytes(stored.read_bytes()[:-9])
-    elif harm == "flip":
-        stored.write_text(stored.read_text().replace('"2\\n"', '"3\\n"'))
-    elif harm == "remove":
-        stored.unlink()
-    else:
-        (stored.parent / "seal").unlink()
-    again = run(path, cache)
-    assert (again.executed, output(again)) == (True, "2\n")
-    assert not run(path, cache).executed
-
-
-def test_a_build_killed_at_any_moment_leaves_a_cache_that_can_be_trusted(tmp_path, cache):
-    paths = [page(tmp_path, name, f"print('{name}' * 3)") for name in "abcd"]
-    code = f"""
-from pathlib import Path
-from dlbook.notebooks.execution import execute
-execute([Path(p) for p in {[str(p) for p in paths]!r}], cache=Path({str(cache)!r}), jobs=1)
-"""
-    moment = 1.5
-    for _ in range(4):
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
-        time.sleep(moment)
-        moment += 0.9
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        held = Store(cache)
-        for path in paths:
-            result = held.get(path)
-            assert result is None or output(result) == path.stem * 3 + "\n"
-    assert [output(result) for result in execute(paths, cache=cache, progress=False)] == [n * 3 + "\n" for n in "abcd"]
-    assert not any(result.executed for result in execute(paths, cache=cache, progress=False))
-
-
-@pytest.mark.parametrize("left", [b"", b"no database at all, but long enough to be taken for the header of one"])
-def test_a_cache_whose_database_is_damaged_is_made_anew(tmp_path, cache, left):
-    path = page(tmp_path, "a", "print('a' * 3)")
-    run(path, cache)
-    (cache / "global.db").write_bytes(left)
-    assert output(run(path, cache)) == "aaa\n"
-    assert not run(path, cache).executed
-
-
-def test_the_build_of_the_site_finds_what_the_engine_stored(tmp_path, cache):
-    from jupyter_cache import get_cache
-    from myst_nb.core.read import myst_nb_reader_plugin
-
-    path = page(tmp_path, "a", "print(1 + 1)")
-    run(path, cache)
-    record = get_cache(cache).match_cache_notebook(myst_nb_reader_plugin(str(path)))
-    assert record.data["cpu_seconds"] >= 0
-
-
-def test_a_cache_that_is_busy_is_left_alone_and_named(tmp_path, cache):
-    path = page(tmp_path, "a", "print('a' * 3)")
-    run(path, cache)
-    other = sqlite3.connect(cache / "global.db")
-    other.execute("BEGIN EXCLUSIVE")
-    try:
-        with pytest.raises(OSError, match=r"global\.db, cannot be used now: database is locked"):
-            run(path, cache)
-    finally:
-        other.rollback()
-        other.close()
-    assert not run(path, cache).executed
 
 
 def test_what_is_printed_on_stderr_is_shown_kept_out_of_the_page_and_executed_again(tmp_path, cache):
@@ -283,7 +153,7 @@ def test_the_longest_page_goes_first_by_what_is_on_record(tmp_path, cache, monke
     (tmp_path / "book").mkdir()
     a, b, new = (page(tmp_path / "book", name, f"print({name!r})") for name in ("a", "b", "new"))
     started = []
-    monkeypatch.setattr(execution, "_run", lambda path, *rest: started.append(path) or execution.Result(path, True))
+    monkeypatch.setattr(execution, "_run", lambda path, *rest: started.append(path) or Result(path, True))
     execute([a, b, new], jobs=1, progress=False)
     assert started == [new, b, a]
     assert execution._expected_seconds(a, None) == 3

@@ -11,8 +11,8 @@ import pytest
 
 import dlbook.notebooks.export
 from dlbook.notebooks.chapters import CHECKOUT, chapters
-from dlbook.notebooks.execution import Store
-from dlbook.notebooks.export import _MACROS, Addresses, chapter_numbers, published, to_notebook, without_glue
+from dlbook.notebooks.export import Addresses, published, to_notebook
+from dlbook.notebooks.store import Store
 
 FRONT = """\
 ---
@@ -97,14 +97,6 @@ def test_every_table_of_a_chapter_has_as_many_cells_in_each_row(name):
         assert len(set(rows)) == 1, table
 
 
-def test_chapters_count_on_over_the_numbered_parts():
-    numbers = {path.stem: number for path, number in chapter_numbers().items()}
-    assert numbers["hand-made-features"] == "1"
-    assert numbers["perceptron"] == "5"  # after four foundations
-    assert numbers["lenet"] == "15"  # and three and five more, and two of its own part
-    assert not {"preface", "timeline", "errata", "index"} & set(numbers)
-
-
 def test_figures_and_exercises_have_the_number_of_their_chapter():
     text = markdown(whole("lenet")[0])
     assert "*Chapter 15 of Deep Learning, Executed, as a notebook.*" in text
@@ -122,9 +114,6 @@ def test_what_another_chapter_numbers_is_found_there(tmp_path):
 
 
 def test_the_books_macros_are_written_out(tmp_path):
-    import fixes
-
-    assert fixes.MACROS == _MACROS
     assert r"$\mathbb{E} x \in \mathbb{R}^n$, $\Rightarrow$" in export(tmp_path, r"$\E x \in \R^n$, $\Rightarrow$")
 
 
@@ -246,21 +235,6 @@ def test_tables_stay_tables(tmp_path):
     assert "\n|  |  |\n|:--|:--|\n| a\\|b |  |\n" in text
     assert "\n**Table 2.** Three\n\n| x |\n|--|\n| 1 |\n" in text
     assert "See Table 1." in text
-
-
-@pytest.mark.parametrize(
-    ("code", "left"),
-    [
-        ("from dlbook.glue import glue\nglue('a', 'b')", ""),
-        ("from dlbook.glue import claim, glue\nclaim(1 < 2, 'less')", "from dlbook.glue import claim\nclaim(1 < 2, 'less')"),
-        ("from dlbook.glue import (\n    claim,\n    glue,\n)\nx = 1", "from dlbook.glue import claim\nx = 1"),
-        ("for k in range(2):\n    if k:\n        glue('a', f'{k}')\nx = 1", "x = 1"),
-        ("for k in range(2):\n    claim(k < 2, 'few')\n    glue('a', f'{k}')", "for k in range(2):\n    claim(k < 2, 'few')"),
-        ("x = 1  # glue\nclaim(x, 'glue(')", "x = 1  # glue\nclaim(x, 'glue(')"),
-    ],
-)  # fmt: skip
-def test_glue_is_dropped_and_claims_stay(code, left):
-    assert without_glue(code) == left
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,13 @@ The rows are those of :data:`dlbook.timeline.EVENTS`, so that drawing and table 
 yet written is named as planned.
 """
 
-from typing import Any
-
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from dlbook.timeline import EVENTS, Event
-from parts import read_parts
+from website.parts import read_parts
 
 
 class SourcesDirective(SphinxDirective):
@@ -40,7 +38,6 @@ class SourcesDirective(SphinxDirective):
         return f"| {event.year} | {event.what} | {sources} | {chapter} |"
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("sources", SourcesDirective)
-    return {"version": "1", "parallel_read_safe": True}

@@ -73,9 +73,8 @@ def depart_folded(self: Any, node: folded) -> None:
     self.body.append("</details>\n")
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_node(folded, html=(visit_folded, depart_folded))
     app.add_post_transform(Fold)
     app.add_post_transform(NameExercises)
-    return {"version": "1", "parallel_read_safe": True}

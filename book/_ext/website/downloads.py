@@ -58,8 +58,7 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
         nbformat.write(to_notebook(result.path, result.notebook), target)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("html-page-context", add_buttons, priority=900)  # after the theme has made its buttons
     app.connect("build-finished", write_notebooks)
-    return {"version": "1", "parallel_read_safe": True}

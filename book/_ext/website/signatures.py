@@ -167,9 +167,8 @@ def without_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opti
     return True if type(obj).__name__ == "_tuplegetter" else None
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", describe, priority=900)  # after napoleon
     app.connect("autodoc-skip-member", without_fields)
-    return {"version": "1", "parallel_read_safe": True}

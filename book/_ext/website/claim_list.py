@@ -4,7 +4,6 @@ A cell that holds claims shows nothing while they hold; then only the anchor rem
 """
 
 import platform
-from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
@@ -12,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from dlbook.notebooks.claims import Claim, failed
-from dlbook.notebooks.execution import Result
+from dlbook.notebooks.results import Result
 
 
 def results_of(app: Sphinx) -> dict[str, Result]:
@@ -95,8 +94,7 @@ def capitalized(sentence: str) -> str:
     return begun if begun.endswith((".", "?", "!")) else f"{begun}."
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("claims", ClaimList)
     app.connect("doctree-read", set_anchors)
-    return {"version": "1", "parallel_read_safe": True}

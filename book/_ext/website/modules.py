@@ -4,7 +4,6 @@ A page holds ``<!-- modules: convolution -->`` where they go.  They come in the 
 """
 
 import re
-from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -60,7 +59,6 @@ def listed(part: str) -> list[str]:
     return ["dlbook.data", *(name for name in modules(part) if name.rpartition(".")[2] in READERS)]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("source-read", fill_in)
-    return {"version": "1", "parallel_read_safe": True}

@@ -11,7 +11,6 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -22,8 +21,9 @@ from dlbook._files import write_atomically, write_text
 from dlbook.notebooks.chapters import pages as in_order
 from dlbook.notebooks.chapters import source
 from dlbook.notebooks.claims import listing, strict
-from dlbook.notebooks.execution import Result, execute
+from dlbook.notebooks.execution import execute
 from dlbook.notebooks.locks import only_build_in
+from dlbook.notebooks.results import Result
 
 OUTCOME = "outcome.json"  # in _build: what the last build executed and found
 
@@ -138,9 +138,8 @@ def conclude(app: Sphinx, error: Exception | None) -> None:
         app.statuscode = 1
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("env-get-outdated", bring_up_to_date)
     app.connect("source-read", replace_failed)
     app.connect("build-finished", conclude, priority=900)
-    return {"version": "2", "parallel_read_safe": True}

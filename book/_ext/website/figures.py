@@ -6,7 +6,6 @@ page; the numbers also keep the page from jumping while images load.
 
 import struct
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -74,7 +73,6 @@ def look_at_images(app: Sphinx, document: nodes.document) -> None:
     check_alternatives(document, app.env.docname)
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("doctree-read", look_at_images)
-    return {"version": "1", "parallel_read_safe": True}

@@ -13,10 +13,8 @@ is an error of the build that names page and line.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -24,9 +22,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from dlbook.notebooks.chapters import answer_order
+from dlbook.notebooks.quiz import Question, QuizError, read_quiz
 
-LETTERS = "ABCDEFGH"
 LOGGER = logging.getLogger(__name__)
 
 
@@ -44,112 +41,6 @@ class quiz_answer(nodes.General, nodes.Element):  # noqa: N801
 
 class quiz_text(nodes.General, nodes.TextElement):  # noqa: N801
     """What the reader chooses."""
-
-
-@dataclass
-class Answer:
-    """One thing to choose."""
-
-    text: str
-    right: bool
-    why: str
-    line: int  # within the body, from 0
-
-
-@dataclass
-class Question:
-    """One question with its answers."""
-
-    text: str
-    line: int
-    answers: list[Answer] = field(default_factory=list)
-
-
-class QuizError(ValueError):
-    """What is wrong with a quiz, and on which line of its body (from 0)."""
-
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-def read_quiz(body: str) -> list[Question]:
-    """Return the questions that YAML text holds.
-
-    Raises
-    ------
-    QuizError
-        If it is no YAML, or not a list of questions with two answers or more of which exactly one is right, each with a
-        text and a reason; and if a key is unknown, for that is a typing error.
-    """
-    try:
-        root = yaml.compose(body, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line if error.problem_mark else 0
-        raise QuizError(
-            f"not YAML: {error.problem} (quote a text with a colon, a brace or a backslash)", line
-        ) from error
-    if not isinstance(root, yaml.SequenceNode) or not root.value:
-        raise QuizError("a quiz is a list of questions, each `- question: ...`", 0)
-    return [read_question(node) for node in root.value]
-
-
-def read_question(node: yaml.Node) -> Question:
-    """Read one item of the list."""
-    keys = read_mapping(node, "a question", allowed={"question", "answers"}, needed={"question", "answers"})
-    question = Question(read_text(keys["question"], "question"), node.start_mark.line)
-    answers = keys["answers"]
-    if not isinstance(answers, yaml.SequenceNode) or not 2 <= len(answers.value) <= len(LETTERS):
-        raise QuizError(f"`answers` is a list of 2 to {len(LETTERS)}", answers.start_mark.line)
-    question.answers = [read_answer(answer) for answer in answers.value]
-    right = [answer for answer in question.answers if answer.right]
-    if not right:
-        raise QuizError(f"no answer is right: {question.text!r}", question.line)
-    if len(right) > 1:
-        raise QuizError(f"{len(right)} answers are right, one must be: {question.text!r}", right[1].line)
-    texts = [answer.text for answer in question.answers]
-    if len(set(texts)) < len(texts):
-        raise QuizError(f"two answers are the same: {question.text!r}", question.line)
-    return question
-
-
-def read_answer(node: yaml.Node) -> Answer:
-    """Read one answer."""
-    keys = read_mapping(node, "an answer", allowed={"text", "right", "why"}, needed={"text", "why"})
-    right = keys.get("right")
-    if right is not None and right.tag != "tag:yaml.org,2002:bool":
-        raise QuizError("`right` is true or false", right.start_mark.line)
-    return Answer(
-        text=read_text(keys["text"], "text"),
-        right=right is not None and right.value.lower() in {"true", "yes", "on"},
-        why=read_text(keys["why"], "why"),
-        line=node.start_mark.line,
-    )
-
-
-def read_mapping(node: yaml.Node, what: str, *, allowed: set[str], needed: set[str]) -> dict[str, yaml.Node]:
-    """Return a mapping's values by key, after checking the keys."""
-    if not isinstance(node, yaml.MappingNode):
-        raise QuizError(f"{what} has the keys {', '.join(sorted(allowed))}", node.start_mark.line)
-    keys: dict[str, yaml.Node] = {}
-    for key, value in node.value:
-        if key.value not in allowed:
-            raise QuizError(f"{what} has no key {key.value!r}, only {', '.join(sorted(allowed))}", key.start_mark.line)
-        if key.value in keys:
-            raise QuizError(f"{what} has `{key.value}` twice", key.start_mark.line)
-        keys[key.value] = value
-    for name in sorted(needed - set(keys)):
-        raise QuizError(f"{what} has no `{name}`", node.start_mark.line)
-    return keys
-
-
-def read_text(node: yaml.Node, key: str) -> str:
-    """Return the text of a scalar; numbers are texts here too (``text: 3``)."""
-    if not isinstance(node, yaml.ScalarNode) or not node.value.strip():
-        raise QuizError(
-            f"`{key}` is a text, found none (quote a text that has a brace or a colon)", node.start_mark.line
-        )
-    return str(node.value)
 
 
 class QuizDirective(SphinxDirective):
@@ -189,8 +80,7 @@ class QuizDirective(SphinxDirective):
         for n, question in enumerate(questions, 1):
             item = quiz_question(ids=[f"quiz-{number}-{n}"])
             item += self.parse(question.text, question.line)
-            order = answer_order(question.text, [answer.text for answer in question.answers])
-            for letter, answer in zip(LETTERS, (question.answers[i] for i in order), strict=False):
+            for letter, answer in question.shown():
                 text = quiz_text()
                 text += self.parse_line(answer.text, answer.line)
                 item += quiz_answer("", text, *self.parse(answer.why, answer.line), right=answer.right, letter=letter)
@@ -295,7 +185,7 @@ def depart_text(self: Any, node: quiz_text) -> None:
     self.body.append(f'</span></summary>\n<div class="quiz-why"><p class="quiz-verdict">{verdict}</p>')
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("quiz", QuizDirective)
     app.add_post_transform(AnswersAfterQuestions)
@@ -303,4 +193,3 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(quiz_question, html=(visit_question, depart_question))
     app.add_node(quiz_answer, html=(visit_answer, depart_answer))
     app.add_node(quiz_text, html=(visit_text, depart_text))
-    return {"version": "1", "parallel_read_safe": True}

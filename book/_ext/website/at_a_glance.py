@@ -6,7 +6,6 @@ displayed equations and figures, running from the CPU seconds of its last record
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -16,8 +15,8 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from claim_list import results_of
 from dlbook.notebooks.claims import Claim, failed
+from website.claim_list import results_of
 
 LOGGER = logging.getLogger(__name__)
 WORDS_A_MINUTE, SECONDS_AN_EQUATION, SECONDS_A_FIGURE = 200, 60, 10
@@ -162,8 +161,7 @@ def fill_in(app: Sphinx, document: nodes.document) -> None:
             place += [nodes.Text(" · "), link]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("at-a-glance", AtAGlance)
     app.connect("doctree-read", fill_in)
-    return {"version": "1", "parallel_read_safe": True}

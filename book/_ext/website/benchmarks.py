@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -59,7 +58,6 @@ def _machine(machine: dict[str, str]) -> str:
     return f"one core of {machine['processor']} under {machine['system']}; {versions}."
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("benchmarks", Benchmarks)
-    return {"version": "1", "parallel_read_safe": True}

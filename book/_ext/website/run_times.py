@@ -1,7 +1,5 @@
 """The directive ``{run-times}``: CPU seconds and memory of every chapter against its budget, as last executed."""
 
-from typing import Any
-
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.application import Sphinx
@@ -34,7 +32,6 @@ class RunTimes(SphinxDirective):
         return [container]
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("run-times", RunTimes)
-    return {"version": "1", "parallel_read_safe": True}

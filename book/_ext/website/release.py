@@ -1,7 +1,5 @@
 """Tell Sphinx the version of the package, so that pages can say which they belong to: ``{{ env.config.release }}``."""
 
-from typing import Any
-
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
@@ -13,7 +11,6 @@ def set_release(app: Sphinx, config: Config) -> None:
     config.release = config.version = dlbook.__version__
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.connect("config-inited", set_release)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,14 +12,14 @@ when a chapter arrives.  In the prose stand
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-LIST = Path(__file__).parent.parent / "parts.yml"
+LIST = Path(__file__).parents[2] / "parts.yml"
 
 
 class Part(NamedTuple):
@@ -156,11 +156,10 @@ def card(app: Sphinx, part: Part, docname: str) -> nodes.Node:
     return nodes.container("", *children, classes=["part", f"part-{state}"])
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     app.add_directive("parts", PartsDirective)
     app.add_role("count", CountRole())
     app.add_node(parts)
     app.add_node(count)
     app.connect("doctree-resolved", fill_in)
-    return {"version": "1", "parallel_read_safe": True}

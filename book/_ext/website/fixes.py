@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-MACROS = {r"\R": r"\mathbb{R}", r"\E": r"\mathbb{E}"}
+from dlbook.notebooks.markup import MACROS
 
 
 def let_codeautolink_pass_sections_without_title() -> None:
@@ -253,7 +253,7 @@ def italicize_first_word(proof: nodes.Element) -> None:
         first.parent.replace(first, [nodes.emphasis("", "Proof.", classes=["proof-word"]), rest])
 
 
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
     let_codeautolink_pass_sections_without_title()
     let_codeautolink_parse_each_cell_once()
@@ -265,4 +265,3 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", name_lists)
     app.add_transform(UniqueIds)
     app.add_post_transform(HoldPunctuation)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,36 @@
+"""All that the site needs of Sphinx besides published extensions: one extension, with one ``setup``.
+
+The programs beside this package (build, claims, reproduce, watch, ...) are what the Makefile runs.
+"""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from website import (
+    at_a_glance,
+    benchmarks,
+    claim_list,
+    downloads,
+    execution,
+    figures,
+    fixes,
+    folding,
+    modules,
+    parts,
+    quiz,
+    release,
+    run_times,
+    signatures,
+    sources,
+)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything with Sphinx."""
+    fixes.setup(app)  # first: it mends other extensions
+    for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
+        part.setup(app)
+    for part in (folding, parts, sources, signatures, modules, release):
+        part.setup(app)
+    return {"version": "1", "parallel_read_safe": True}
