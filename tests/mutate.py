@@ -40,7 +40,10 @@ def main(module: str) -> int:
         top = Path(folder)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "dlbook", top / "dlbook", ignore=ignore)
-        for name in (*map(Path, ("tests/conftest.py", "tests/common.py", "tests/pages.py", "tests/offline/sitecustomize.py")), test):
+        for name in (
+            *map(Path, ("tests/conftest.py", "tests/common.py", "tests/pages.py", "tests/offline/sitecustomize.py")),
+            test,
+        ):
             (top / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, top / name)
         (top / "pyproject.toml").write_text(CONFIG.format(module=place, test=test))
