@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+TOOLS  := $(VENV)/.installed-tools
 MODULE ?= dlbook/perceptron/perceptron.py
 # Counting lines costs a sixth of the time: in CI, or by `make test COVER=--cov`.
 COVER  ?= $(if $(CI),--cov --cov-report=term:skip-covered)
@@ -15,7 +16,7 @@ ONLY     ?=
 export OMP_NUM_THREADS := 1
 unexport MPLBACKEND
 
-.PHONY: book test readme lint check claims serve watch bench reproduce mutate lock clean
+.PHONY: book test readme lint check claims serve watch bench reproduce mutate lock chapter contents clean
 .DEFAULT_GOAL := book
 
 $(STAMP): requirements.lock pyproject.toml
@@ -25,17 +26,21 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(TOOLS): $(STAMP) requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
 book: $(STAMP)  ## execute what changed and render the site
 	@$(BIN)/python book/_ext/build.py $(if $(BUDGET),--budget $(BUDGET))
 
-test: $(STAMP)  ## run the tests (those of the site look at what `make book` built); KERNELS=far: as another machine
+test: $(TOOLS)  ## run the tests (those of the site look at what `make book` built); KERNELS=far: as another machine
 	@$(if $(KERNELS),eval "$$($(BIN)/python book/_ext/claims.py --export $(KERNELS))"; )$(BIN)/python -m pytest --numprocesses=logical --dist=loadscope -q $(COVER)
 	@echo "all tests passed$(if $(COVER),; coverage is above)"
 
-readme: $(STAMP)  ## run the commands of README.md in new environments, into which it installs packages
+readme: $(TOOLS)  ## run the commands of README.md in new environments, into which it installs packages
 	@README=1 $(BIN)/python -m pytest -q tests/test_readme.py
 
-lint: $(STAMP)  ## style, types
+lint: $(TOOLS)  ## style, types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 check: export STRICT := 1
@@ -50,17 +55,17 @@ serve: book  ## show the site on http://localhost:8000
 watch: $(STAMP)  ## rebuild the page that changed and reload it
 	@$(BIN)/python book/_ext/watch.py
 
-bench: $(STAMP)  ## time the implementations against their library twins, for the page of benchmarks
+bench: $(TOOLS)  ## time the implementations against their library twins, for the page of benchmarks
 	@$(BIN)/python tests/bench.py $(ONLY)
 
 reproduce: $(STAMP)  ## execute chapters once more and compare every output bit for bit
 	@$(BIN)/python book/_ext/reproduce.py $(SAMPLE)
 
-mutate: $(STAMP)  ## plant faults in a module and count those that no test sees: make mutate MODULE=dlbook/...
+mutate: $(TOOLS)  ## plant faults in a module and count those that no test sees: make mutate MODULE=dlbook/...
 	@$(BIN)/python tests/mutate.py $(MODULE)
 
-lock: $(STAMP)  ## write requirements.lock from what is installed
-	@$(BIN)/python book/_ext/lock.py
+lock: $(TOOLS)  ## write the lock files for what pyproject.toml says; UPGRADE=1 takes the newest versions
+	@$(BIN)/python book/_ext/lock.py $(if $(UPGRADE),--upgrade)
 
 clean:  ## remove what was built, but not the environment
 	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache .coverage mutants

@@ -2,7 +2,7 @@
 
 The commands install packages, which needs a registry and minutes, so that they run only where ``README=1`` asks for
 them (``make readme``).  They are taken from README.md as they stand.  What is changed for them: pip keeps to the
-versions of requirements.lock; ``jupyter-book build .`` finds a copy of the book that has one chapter; ``pytest``
+versions of requirements-dev.lock; ``jupyter-book build .`` finds a copy of the book that has one chapter; ``pytest``
 collects the tests without running them.
 """
 
@@ -72,7 +72,7 @@ def test_every_extra_exists_and_nothing_unpublished_is_installed_by_name():
 def test_what_writes_and_runs_notebooks_is_in_the_extra():
     wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["notebook"]]
     installed = {re.match(r"[\w-]+", line)[0].lower() for line in wanted}
-    modules = [ROOT / "dlbook" / f"{name}.py" for name in ("chapters", "cli", "dependencies", "execution", "export")]
+    modules = [ROOT / "dlbook" / f"{name}.py" for name in ("cli", "_files", "_extras")]
     imported = set()
     for path in [*modules, *(ROOT / "dlbook" / "notebooks").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text("utf8"))) if path.exists() else ():
@@ -123,7 +123,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(command: str, folder: Path, **more: str) -> str:
     """Run a command as a reader's shell would and return what it said."""
     kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "MPLBACKEND")}
-    kept |= {"PIP_CONSTRAINT": str(ROOT / "requirements.lock"), "PIP_DISABLE_PIP_VERSION_CHECK": "1", **more}
+    kept |= {"PIP_CONSTRAINT": str(ROOT / "requirements-dev.lock"), "PIP_DISABLE_PIP_VERSION_CHECK": "1", **more}
     # a new environment, but the Python that runs the tests
     kept["PATH"] = os.pathsep.join([more.get("PATH", ""), str(Path(sys._base_executable).parent), os.environ["PATH"]])
     done = subprocess.run(["bash", "-c", command], cwd=folder, env=kept, capture_output=True, text=True, check=False)

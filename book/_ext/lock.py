@@ -1,24 +1,42 @@
-"""Write requirements.lock: the versions that are installed, so that every build of one commit uses the same.
+"""Write the lock files: requirements.lock builds the book, requirements-dev.lock also tests and develops it.
 
-pip's own freeze would say ``torch==2.13.0+cpu`` on some machines, a version that others cannot install: the local part
-is dropped, and there are no hashes, for the wheels differ by platform.
+uv resolves ``pyproject.toml`` once for every platform and every Python that it names. What stands in the files stays as
+it is as long as it fits (``--upgrade`` asks for the newest), and what both files hold is the same in both. torch's CUDA
+libraries are left out: they come with the CUDA build of torch, which asks for them itself, and the CPU build wants none.
 """
 
-from importlib.metadata import distributions
+import argparse
+import re
+import subprocess
+import sys
 from pathlib import Path
 
-HEADER = """\
-# The versions that the published book was built with; `make lock` writes this file.
-# On Linux pip installs torch with CUDA; for the much smaller CPU build install torch first, as PyTorch's own page says.
-"""
-TOOLS = {"pip", "dlbook", "distribute"}
+ROOT = Path(__file__).parent.parent.parent
+BOOK, DEVELOPMENT = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+CUDA = re.compile(r"^((?:nvidia|cuda|triton)[a-z0-9-]*)==", flags=re.M)
+
+
+def resolve(extra: str, file: Path, *options: str) -> None:
+    """Let uv write the lock file of an extra of the package."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    command = [uv, "pip", "compile", "--quiet", "pyproject.toml", "--extra", extra, "--universal", *options]
+    command += ["--fork-strategy", "fewest", "--no-annotate", "--custom-compile-command", "make lock"]
+    subprocess.run([*command, "--output-file", file.name], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    file.write_text(without_cuda(file.read_text("utf8")), "utf8")
+
+
+def without_cuda(lock: str) -> str:
+    """Return the text of a lock file without the lines of CUDA's libraries."""
+    return "".join(line for line in lock.splitlines(keepends=True) if not CUDA.match(line))
 
 
 def main() -> None:
-    """Write the file at the root of the checkout."""
-    pins = {d.metadata["Name"].lower().replace("_", "-"): d.version.split("+")[0] for d in distributions()}
-    lines = [f"{name}=={version}" for name, version in sorted(pins.items()) if name not in TOOLS]
-    (Path(__file__).parent.parent.parent / "requirements.lock").write_text(HEADER + "\n".join(lines) + "\n")
+    """Write both files at the root of the checkout."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions, not those in the files")
+    upgrade = ["--upgrade"] if parser.parse_args().upgrade else []
+    resolve("book", BOOK, *upgrade)
+    resolve("dev", DEVELOPMENT, "--constraints", BOOK.name, *upgrade)
 
 
 if __name__ == "__main__":
