@@ -64,6 +64,12 @@ reproduce: $(STAMP)  ## execute chapters once more and compare every output bit 
 mutate: $(TOOLS)  ## plant faults in a module and count those that no test sees: make mutate MODULE=dlbook/...
 	@$(BIN)/python tests/mutate.py $(MODULE)
 
+chapter: $(STAMP)  ## begin a chapter of book/parts.yml: make chapter PART=regularization NAME=norm-penalties AS=penalties
+	@$(BIN)/python book/_ext/new_chapter.py $(PART) $(NAME) $(if $(AS),--module $(AS))
+
+contents: $(STAMP)  ## write _toc.yml and the pages of the API from book/parts.yml and what exists
+	@$(BIN)/python book/_ext/contents.py
+
 lock: $(TOOLS)  ## write the lock files for what pyproject.toml says; UPGRADE=1 takes the newest versions
 	@$(BIN)/python book/_ext/lock.py $(if $(UPGRADE),--upgrade)
 

@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 from dlbook.notebooks.chapters import chapters, pages
+from website.parts import read_parts
 
 ROOT = Path(__file__).parent.parent
-PARTS = (
-    "foundations perceptron backprop convolution optimization regularization representation sequences generative "
-    "adversarial reinforcement practice labs"
-).split()
+PARTS = [part.name for part in read_parts()]
 CHAPTERS = {name: chapter for name, chapter in chapters().items() if chapter.part in PARTS}
 MODULES = sorted(path for path in (ROOT / "dlbook").rglob("*.py") if path.name != "__init__.py")
 

@@ -2,7 +2,7 @@
 
 uv resolves ``pyproject.toml`` once for every platform and every Python that it names. What stands in the files stays as
 it is as long as it fits (``--upgrade`` asks for the newest), and what both files hold is the same in both. torch's CUDA
-libraries are left out: they come with the CUDA build of torch, which asks for them itself, and the CPU build wants none.
+libraries are left out: the CUDA build of torch asks for them itself, and the CPU build wants none.
 """
 
 import argparse
