@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 
 from dlbook.notebooks.chapters import chapter, read
 from website import fixes
-from website.fixes import NamesInTurn, let_codeautolink_read_code_alone
+from website.fixes import NamesInTurn, let_codeautolink_read_code_alone, let_pybtex_look_for_plugins_once
 
 PAGE = r"""# Page
 
@@ -243,3 +243,15 @@ def test_a_page_of_which_the_code_alone_is_read_has_the_same_links(tmp_path):
     assert str(BeautifulSoup(ours, "html.parser")) == theirs
     assert ours.replace("<a", "").startswith("<p>\n<div"), "what is no code stays as it was, tag by tag"
     assert "<br></p><pre>raw</pre>" in ours
+
+
+def test_pybtex_reads_the_entry_points_once():
+    import pybtex.plugin
+
+    let_pybtex_look_for_plugins_once()
+    let_pybtex_look_for_plugins_once()
+    first = pybtex.plugin.find_plugin("pybtex.style.formatting", "plain")
+    before = pybtex.plugin.entry_points.cache_info()
+    assert pybtex.plugin.find_plugin("pybtex.style.formatting", "plain") is first
+    after = pybtex.plugin.entry_points.cache_info()
+    assert (after.misses, after.hits > before.hits) == (before.misses, True)

@@ -28,6 +28,7 @@ from website import (
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
+    fixes.collect_garbage_seldom()
     fixes.setup(app)  # first: it mends other extensions
     for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)

@@ -5,6 +5,8 @@ upgraded, try the build without its function.
 """
 
 import ast
+import functools
+import gc
 import re
 import socket
 import subprocess
@@ -106,6 +108,22 @@ def let_codeautolink_read_code_alone() -> None:
         path.write_text(BLOCK.sub(lambda found: next(linked), text), "utf8")
 
     extension.link_html = link_blocks
+
+
+def let_pybtex_look_for_plugins_once() -> None:
+    """Let pybtex read the entry points of all installed packages once, and not for every citation."""
+    import pybtex.plugin
+
+    if not hasattr(pybtex.plugin.entry_points, "cache_info"):
+        pybtex.plugin.entry_points = functools.cache(pybtex.plugin.entry_points)
+
+
+def collect_garbage_seldom() -> None:
+    """Let Python look for cycles seldom: a document is a million objects that live until it is written.
+
+    Seen on this book: a fifth of the time of rendering.
+    """
+    gc.set_threshold(200_000, 20, 20)
 
 
 def make_katex_strict() -> None:
@@ -258,6 +276,7 @@ def setup(app: Sphinx) -> None:
     let_codeautolink_pass_sections_without_title()
     let_codeautolink_parse_each_cell_once()
     let_codeautolink_read_code_alone()
+    let_pybtex_look_for_plugins_once()
     make_katex_strict()
     take_node_from_its_wheel()
     wait_for_katex()
