@@ -29,6 +29,7 @@ SHA256 = {  # of the files in dlbook/data; README.md beside them says where each
     "kjv.txt.xz": "baaeeb983dcd77d29fe90aa9c0d029ac7ad8dcb1be68fd1aeafba56a1a0d1c37",
     "mnist.npz": "a7ca5941ed14a4e275a85c70d92dc1ec30216050a9a8efb4cd648939b6ce6b80",
     "speech_8khz_mulaw.npz": "c4cd105343bc0b42893e45fc8f508e9e204f6da0ce5f67514a26f22b00473005",
+    "tatoeba_en_fr.tsv.xz": "031b592d74e33905667274d97ebed0b1b6823edf7770f4fe57e9fdd6acd27d7c",
 }
 
 

@@ -22,6 +22,7 @@ DATASETS = {  # name: (what it is, where it comes from)
     ),
     "fashion_mnist": ("70,000 pictures of clothes, 28 x 28", "downloaded the first time, 30 MB"),
     "king_james": ("31,102 verses of English text", "in the package"),
+    "sentence_pairs": ("87,952 short English sentences with French translations", "in the package"),
     "imagenet_classes": ("names of the 1,000 classes of ImageNet", "in the package"),
     "glove": ("100-dimensional vectors of 20,000 words", "in the package"),
     "speech_prompts": ("456 spoken prompts with transcripts, 8 kHz", "in the package"),

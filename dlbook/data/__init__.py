@@ -8,6 +8,7 @@ from dlbook._files import DamagedFileError
 from dlbook.data.batches import Batches
 from dlbook.data.generators import blobs, rings, two_moons, xor
 from dlbook.data.images import CIFAR10_CLASSES, FASHION_CLASSES, Images, cifar10, fashion_mnist, mnist
+from dlbook.data.sentences import sentence_pairs
 from dlbook.data.speech import SAMPLE_RATE, speech_prompts
 from dlbook.data.text import Glove, glove, imagenet_classes, king_james
 
@@ -27,6 +28,7 @@ __all__ = [
     "king_james",
     "mnist",
     "rings",
+    "sentence_pairs",
     "speech_prompts",
     "two_moons",
     "xor",
