@@ -9,6 +9,8 @@ from torch import Generator, Tensor, nn
 
 from dlbook._files import write_atomically
 
+__all__ = ["Stateful", "generators", "load", "random_state", "save", "set_random_state"]
+
 
 class Stateful(Protocol):
     """Anything with torch's pair of methods: optimizers, schedules, batches."""

@@ -14,6 +14,8 @@ from dlbook._extras import MissingExtraError
 from dlbook.notebooks.chapters import chapter, chapters
 from dlbook.notebooks.claims import listing, strict
 
+__all__ = ["main"]
+
 DATASETS = {  # name: (what it is, where it comes from)
     "mnist": ("70,000 handwritten digits, 28 x 28", "in the package"),
     "cifar10": (

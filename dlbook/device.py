@@ -6,6 +6,8 @@ from typing import TypeVar
 import torch
 from threadpoolctl import threadpool_limits
 
+__all__ = ["device", "on_gpu", "threads"]
+
 T = TypeVar("T")
 
 
@@ -13,11 +15,6 @@ def device() -> torch.device:
     """Return CUDA if there is one, else the CPU; ``DLBOOK_DEVICE`` (``cpu``, ``cuda``, ``cuda:1``, ``mps``) overrides.
 
     Apple's ``mps`` has no float64, in which the book checks its gradients: it is used only when asked for by name.
-
-    Raises
-    ------
-    ValueError
-        If ``DLBOOK_DEVICE`` names a device that this machine does not have.
 
     Examples
     --------
@@ -41,11 +38,6 @@ def threads(n: int) -> None:
 
     A chapter says ``threads(1)``: sums are then added in one order, so a reader sees the numbers of the site, and small
     networks run faster than on several threads that wait for each other.
-
-    Raises
-    ------
-    ValueError
-        If ``n`` is less than one.
     """
     if n < 1:
         raise ValueError(f"threads takes a positive count, found {n}")

@@ -15,6 +15,8 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+__all__ = ["claim", "glue"]
+
 _PREFIX = "application/papermill.record/"
 _LONGEST = 120  # characters of a measured value
 
@@ -54,11 +56,6 @@ def claim(condition: Any, sentence: str) -> None:
         A comparison, written in the call: the note shows the two sides.  NumPy's and torch's kinds of bool do as well.
     sentence : str
         The claim in words that a reader of the page understands, no wider than the condition.
-
-    Raises
-    ------
-    ValueError
-        If ``condition`` is more than one number, or ``sentence`` is not text.
 
     Examples
     --------

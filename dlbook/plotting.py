@@ -18,6 +18,34 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "BLUE",
+    "COLORS",
+    "DARK",
+    "DIVERGING",
+    "GREEN",
+    "GREY",
+    "HALF",
+    "INK",
+    "MAGENTA",
+    "MAUVE",
+    "MUTED",
+    "RULE",
+    "TEXT",
+    "TINT_NEGATIVE",
+    "TINT_POSITIVE",
+    "UMBER",
+    "VERMILION",
+    "VIOLET",
+    "confusion_matrix",
+    "decision_regions",
+    "halo",
+    "image_grid",
+    "label_lines",
+    "scatter_classes",
+    "use_style",
+]
+
 BLUE, VERMILION, GREEN, MAGENTA = "#0072b2", "#d55e00", "#0fa061", "#b81280"
 UMBER, VIOLET, MAUVE = "#6e6150", "#9a7afa", "#b0829a"
 COLORS = (BLUE, VERMILION, GREEN, MAGENTA, UMBER, VIOLET, MAUVE)
@@ -163,11 +191,6 @@ def image_grid(
         Of the figure, in inches.
     signed : bool
         Draw with the diverging map, zero white, one symmetric scale for all tiles and a color bar.
-
-    Raises
-    ------
-    ValueError
-        If ``images`` is no stack of images, or ``titles`` or ``wrong`` has another length.
     """
     tiles: NDArray[np.float64] = np.asarray(images)
     if tiles.ndim not in (3, 4) or len(tiles) == 0:
@@ -268,11 +291,6 @@ def confusion_matrix(ax: Axes, counts: ArrayLike, labels: Sequence[str]) -> None
     counts : (k, k)
         Rows are true classes, columns predicted ones.
     labels : k strings
-
-    Raises
-    ------
-    ValueError
-        If ``counts`` is not square, a row is empty, or ``labels`` has another length.
     """
     table = np.asarray(counts, dtype=float)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or len(labels) != len(table):

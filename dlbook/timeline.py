@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 from dlbook.plotting import BLUE, DARK, GREEN, INK, MAGENTA, MAUVE, MUTED, RULE, TEXT, UMBER, VERMILION, VIOLET
 
+__all__ = ["EVENTS", "FAMILIES", "GAP", "WRITTEN", "Event", "plot_timeline", "runs_here"]
+
 FAMILIES = {  # name: (color, marker, words of the legend)
     "linear": (BLUE, "o", "linear machines"),
     "layers": (VERMILION, "s", "layers and training"),

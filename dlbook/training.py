@@ -21,6 +21,8 @@ from tqdm import tqdm
 from dlbook import checkpoint as checkpoints
 from dlbook.data.batches import Batches
 
+__all__ = ["accuracy", "evaluate", "fit"]
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 Pairs = Iterable[tuple[Tensor, Tensor]]  # that can be iterated again: Batches, a DataLoader, a list of pairs
 

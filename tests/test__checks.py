@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlbook._checks import finite_table, image_batch
+from dlbook._checks import axes, finite_table, image_batch
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.uint8, bool])
@@ -51,3 +51,44 @@ def test_images_of_the_right_kind_pass():
 def test_other_images_are_named(images, least, words):
     with pytest.raises(ValueError, match=words):
         image_batch(images, 3, least=least)
+
+
+@pytest.mark.parametrize("make", [np.zeros, torch.zeros, lambda shape: torch.zeros(shape, device="meta")])
+def test_axes_are_read_by_their_letters(make):
+    x = make((2, 3, 5, 7))
+    assert axes("x", x, "b c h w") == (2, 3, 5, 7)
+    assert axes("x", x, "b 3 h w") == (2, 3, 5, 7)
+    assert axes("x", x, "b c h w", c=3, w=7) == (2, 3, 5, 7)
+    assert axes("x", x, "... h w") == (5, 7)
+    assert axes("x", x, "... b c h w", least=2) == (2, 3, 5, 7)
+    assert axes("x", make((3, 3)), "k k") == (3, 3)
+    assert axes("x", make((3,)), "k") == (3,)
+    assert axes("x", make((0, 4)), "n d") == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "letters", "options", "message"),
+    [
+        ((2, 3, 5), "b c h w", {}, r"x is \(b, c, h, w\), found shape \(2, 3, 5\)"),
+        ((2, 3, 5, 7), "b c h w", {"c": 4}, r"x is \(b, 4, h, w\), found shape \(2, 3, 5, 7\)"),
+        ((2, 3, 5, 7), "b 1 h w", {}, r"x is \(b, 1, h, w\), found"),
+        ((2, 3), "k k", {}, r"x is \(k, k\), found"),
+        ((3,), "... h w", {}, r"x is \(..., h, w\), found shape \(3,\)"),
+        ((3, 2), "n", {}, r"x is \(n,\), found shape \(3, 2\)"),
+        ((0, 2), "n d", {"least": 1}, r"x is \(n, d\) with all sizes at least 1, found shape \(0, 2\)"),
+        ((), "n", {}, r"x is \(n,\), found shape \(\)"),
+    ],
+)
+def test_another_shape_is_told_with_the_expected_one(shape, letters, options, message):
+    with pytest.raises(ValueError, match=message):
+        axes("x", np.zeros(shape), letters, **options)
+
+
+def test_axes_can_be_compiled_and_mapped():
+    def half(x):
+        _, c, _ = axes("x", x, "... c h w", h=5)
+        return x.sum() / c
+
+    x = torch.arange(210.0).reshape(2, 3, 5, 7)
+    assert torch.compile(half, fullgraph=True, backend="eager")(x) == half(x)
+    assert torch.equal(torch.func.vmap(half)(x), torch.stack([half(one) for one in x]))

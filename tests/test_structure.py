@@ -15,6 +15,10 @@ CHAPTERS = {name: chapter for name, chapter in chapters().items() if chapter.par
 MODULES = sorted(path for path in (ROOT / "dlbook").rglob("*.py") if path.name != "__init__.py")
 
 
+def is_public(path: Path) -> bool:
+    return not path.name.startswith("_") and path.parent.name != "notebooks"
+
+
 def text(name: str) -> str:
     return CHAPTERS[name].path.read_text(encoding="utf8")
 
@@ -28,6 +32,24 @@ def test_every_page_is_in_the_table_of_contents_and_every_entry_exists():
 def test_every_module_has_its_test(path):
     place = path.relative_to(ROOT / "dlbook")
     assert (ROOT / "tests" / place.parent / f"test_{place.name}").exists()
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if is_public(p)], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_what_is_public(path):
+    body = ast.parse(path.read_text(encoding="utf8")).body
+    lists = [
+        ast.literal_eval(n.value) for n in body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"
+    ]
+    assert len(lists) == 1
+    functions = {n.name for n in body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")}
+    constants = {
+        name.id for n in body if isinstance(n, ast.Assign) for name in ast.walk(n) if isinstance(name, ast.Name)
+    }
+    passed_on = {
+        alias.name for n in body if isinstance(n, ast.ImportFrom) for alias in n.names if n.module.startswith("dlbook")
+    }
+    assert functions <= set(lists[0]) <= functions | constants | passed_on
+    assert len(lists[0]) == len(set(lists[0]))
 
 
 @pytest.mark.parametrize("folder", sorted({p.parent for p in MODULES if p.parent.name in PARTS}), ids=lambda p: p.name)
@@ -75,19 +97,34 @@ def test_claims_can_be_seen_when_they_fail_and_numbers_come_first(name):
         assert cell.rfind("glue(") < cell.find("claim(") or "\nglue(" not in cell[cell.find("claim(") :]
 
 
+LABEL = r"(?:ex|eq|fig|thm|def|lem|prop|cor|alg|tab)-[a-z][\w-]*"
+DEFINED = rf"(?:^\s*:(?:label|name): |\bname: |\bname=|\$\$\s*\(|^\()({LABEL})"
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_labels_carry_the_chapter(name):
-    source = text(name)
-    labels = re.findall(r"\b(?:ex|eq|fig|thm|def|lem)-[a-z][\w-]*", source)
-    foreign = {label for label in labels if label.split("-", 1)[1].split("-")[0] not in chapters_words()}
-    assert not foreign
-    keys = re.findall(r"\bglue\(\s*f?\"([^\"]+)\"", source)
+def test_labels_that_a_chapter_defines_carry_its_own_name(name):
+    found = re.findall(DEFINED, text(name), flags=re.M)
+    assert found
+    assert [label for label in found if label.split("-")[1] != name.split("-")[0]] == []
+    assert len(found) == len(set(found))
+
+
+def test_labels_that_are_referred_to_are_defined():
+    defined = {label for name in CHAPTERS for label in re.findall(DEFINED, text(name), flags=re.M)}
+    referred = {label for name in CHAPTERS for label in re.findall(rf"\}}`(?:[^`<]*<)?({LABEL})>?`", text(name))}
+    assert referred
+    assert referred - defined == set()
+
+
+def test_first_words_of_chapters_tell_them_apart():
+    words = [name.split("-")[0] for name in CHAPTERS]
+    assert len(words) == len(set(words))
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_glued_numbers_have_different_names(name):
+    keys = re.findall(r"\bglue\(\s*f?\"([^\"]+)\"", text(name))
     assert len(keys) == len(set(keys))
-
-
-def chapters_words() -> set[str]:
-    """Return the first words that labels may carry: those of the chapters' names."""
-    return {name.split("-")[0] for name in CHAPTERS}
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

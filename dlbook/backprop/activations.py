@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+__all__ = ["gelu", "maxout", "relu", "sigmoid", "slope", "softplus", "tanh"]
+
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -112,11 +114,6 @@ def slope(activation: Activation, u: Tensor) -> Tensor:
     activation : function
         :func:`sigmoid`, :func:`tanh`, :func:`relu` (0 at 0, as in torch), :func:`softplus` or :func:`gelu`.
     u : Tensor
-
-    Raises
-    ------
-    ValueError
-        For any other function; :func:`maxout` has no slope of one argument.
 
     Examples
     --------

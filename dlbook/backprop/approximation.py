@@ -15,6 +15,16 @@ from torch import nn
 
 from dlbook.backprop.mlp import MLP, Pointwise
 
+__all__ = [
+    "Region",
+    "count_linear_regions",
+    "hyperplane_regions",
+    "linear_regions",
+    "montufar_bound",
+    "relu_interpolant",
+    "tent_network",
+]
+
 Floats = NDArray[np.float64]
 Box = tuple[float, float] | tuple[tuple[float, float], tuple[float, float]]
 
@@ -102,11 +112,6 @@ def montufar_bound(inputs: int, widths: Sequence[int]) -> int:
     Montúfar, Pascanu, Cho and Bengio (2014): Π floor(n_i / n_0)^n_0 over all hidden layers but the last,
     times Σ_j binomial(n_L, j), j ≤ n_0; for widths of at least n_0.
 
-    Raises
-    ------
-    ValueError
-        If there is no hidden layer, or one is narrower than the input.
-
     Examples
     --------
     >>> montufar_bound(2, [10, 10]), montufar_bound(2, [20])
@@ -129,11 +134,6 @@ def relu_interpolant(function: Callable[[Floats], Floats], width: int, *, box: t
     width : int
         Number of hidden units, and of linear pieces.
     box : (low, high)
-
-    Raises
-    ------
-    ValueError
-        If the width is not positive, the box empty, or a value not finite.
 
     Examples
     --------

@@ -107,11 +107,6 @@ class Tensor:
     writes, writes_before : int
         How often ``data`` was written into, and how often what it was computed from had been, at that time.
 
-    Raises
-    ------
-    ValueError
-        If the data is no array of real numbers, or is to have a gradient and is not of a floating dtype.
-
     Examples
     --------
     >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)

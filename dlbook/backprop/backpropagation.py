@@ -15,6 +15,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook._checks import axes
+
+__all__ = ["Forward", "Gradients", "backprop", "forward"]
+
 Array = NDArray[Any]
 Activation = Literal["sigmoid", "tanh", "relu", "identity"]
 Loss = Literal["squares", "cross-entropy"]
@@ -53,11 +57,6 @@ def forward(
     x : (n, units of the input)
     activation, output : {"sigmoid", "tanh", "relu", "identity"}
         After the hidden layers, and after the last one.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, there is no layer, no example, or an unknown activation.
 
     Examples
     --------
@@ -103,11 +102,6 @@ def backprop(
     Returns
     -------
     Gradients
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, there is no layer or no example, something is unknown, or scores would be squashed.
 
     Examples
     --------
@@ -167,9 +161,7 @@ def _network(
     table, layers, shifts = _floats(x), [_floats(weight) for weight in weights], [_floats(bias) for bias in biases]
     if not layers or len(layers) != len(shifts):
         raise ValueError(f"each layer has weights and biases, found {len(layers)} and {len(shifts)}")
-    if table.ndim != 2 or 0 in table.shape:
-        raise ValueError(f"x is (n, d) with n, d >= 1, found shape {table.shape}")
-    width = table.shape[1]
+    _, width = axes("x", table, "n d", least=1)
     for place, (weight, bias) in enumerate(zip(layers, shifts, strict=True), 1):
         if weight.ndim != 2 or weight.shape[1] != width or 0 in weight.shape or bias.shape != weight.shape[:1]:
             raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook._checks import axes
 from dlbook.backprop.arrays import add_patches, as_array, lay_out
 from dlbook.backprop.autograd import Edge, Tensor, record
 from dlbook.backprop.operations import linear
@@ -81,8 +82,8 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
     -------
     maps : (n, k, down, across)
     """
-    if weight.ndim != 4 or x.ndim != 4 or x.shape[1] != weight.shape[1]:
-        raise ValueError(f"x is (n, c, h, w) and weight (k, c, height, width), found {x.shape} and {weight.shape}")
+    _, c, _, _ = axes("x", x, "n c h w")
+    axes("weight", weight, "k c height width", c=c)
     k, _, height, width = weight.shape
     if bias is not None and bias.shape != (k,):
         raise ValueError(f"one bias for each of the {k} kernels, found shape {bias.shape}")

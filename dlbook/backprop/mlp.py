@@ -10,7 +10,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
+from dlbook._checks import axes
 from dlbook._draws import undrawn, uniform_
+
+__all__ = ["MLP", "Pointwise", "xor_network"]
 
 
 class Pointwise(nn.Module):
@@ -51,11 +54,6 @@ class MLP(nn.Sequential):
         Draws the weights; torch's global stream otherwise.  Uniform in ± 1/√inputs, as ``nn.Linear`` does.
     device, dtype
         As in ``nn.Linear``.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two sizes or one is not positive; when called, if x is not (..., sizes[0]).
 
     Examples
     --------
@@ -98,8 +96,7 @@ class MLP(nn.Sequential):
         >>> [tuple(state.shape) for state in MLP((2, 4, 3, 1)).states(torch.zeros(5, 2))]
         [(5, 2), (5, 4), (5, 3), (5, 1)]
         """
-        if x.ndim == 0 or x.shape[-1] != self.sizes[0]:
-            raise ValueError(f"x is (..., {self.sizes[0]}), found shape {tuple(x.shape)}")
+        axes("x", x, "... d", d=self.sizes[0])
         states = [x]
         for place, layer in enumerate(self):
             x = layer(x)

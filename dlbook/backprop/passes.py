@@ -128,11 +128,6 @@ def drop_identities(graph: Graph) -> Graph:
 def freeze(graph: Graph, values: dict[int, Tensor | ArrayLike]) -> Graph:
     """Make constants of some inputs, given by place: weights that will change no more, say.
 
-    Raises
-    ------
-    ValueError
-        If there is no such input, or its shape or dtype is another.
-
     Examples
     --------
     >>> from dlbook.backprop.graph import trace

@@ -1,9 +1,8 @@
 """AlexNet: Krizhevsky, Sutskever and Hinton (2012), NIPS 25, and the small one of Zhang et al. (2017).
 
-The paper's a, b, k, n, α, β of Sec. 3.3 → ``x``, the result, ``k``, ``size``, ``alpha``, ``beta`` of
-:func:`local_response_norm`; p_i, λ_i, α_i of Sec. 4.1 → ``vectors``, ``values``, a draw; "GPUs" → ``groups``.  Layers
-have no names in the paper; ours, ``conv1`` to ``fc8``, are those in common use.  Dropout here keeps the scale in
-training ("inverted"), where the paper halves the outputs in the test: the same network with weights half as large.
+The paper's "GPUs" → ``groups``.  Layers have no names in the paper; ours, ``conv1`` to ``fc8``, are those in common
+use.  Dropout here keeps the scale in training ("inverted"), where the paper halves the outputs in the test: the same
+network with weights half as large.
 Axes: b images, c maps or colors, h and w pixels.  Side of the maps, for images of 227: 55, 27, 13, 13, 13, 6.
 """
 
@@ -15,6 +14,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook._draws import normal_, undrawn
+from dlbook.convolution.response_norm import LocalResponseNorm
+
+__all__ = ["ILSVRC", "AlexNet", "Result", "SmallAlexNet"]
 
 
 class Result(NamedTuple):
@@ -28,13 +30,6 @@ class Result(NamedTuple):
     sources: tuple[str, ...]  # keys of book/references.bib that print the number
 
 
-class Components(NamedTuple):
-    """The directions in which the colors of a set of images vary, the strongest first."""
-
-    vectors: Tensor  # (3, 3), a direction of unit length in each column
-    values: Tensor  # (3,), variance along it, in squared units of the images
-
-
 # The winners, and AlexNet's entry without other data; with other data it had 15.3 in 2012, Clarifai 11.2 in 2013.
 ILSVRC = (
     Result(2010, "NEC-UIUC", "six sparse-coding models on different features", 28.2, False, ("krizhevsky2012",)),
@@ -45,211 +40,6 @@ ILSVRC = (
     Result(2014, "GoogLeNet", "Inception, seven of them", 6.67, True, ("szegedy2014",)),
     Result(2015, "MSRA", "an ensemble of residual networks", 3.57, True, ("he2015",)),
 )
-
-
-def local_response_norm(x: Tensor, size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> Tensor:
-    """Divide each number by what its neighbors in *other maps* at the same pixel amount to, Sec. 3.3.
-
-    ``x[i] / (k + alpha * sum of x[j]**2 over |j - i| <= size // 2) ** beta``, with j among the maps that exist.  In
-    torch ``alpha`` multiplies the mean over ``size`` places and not the sum: its ``alpha`` is ``size`` times ours.
-
-    Parameters
-    ----------
-    x : (b, c, ...)
-    size : int
-        How many maps are summed, odd: n of the paper, which chose all four constants on validation images.
-    alpha, beta, k : float
-
-    Raises
-    ------
-    ValueError
-        If ``x`` has fewer than two axes or is not of floats, ``size`` is not odd and positive, or ``k`` and ``alpha``
-        are not above zero and at least zero, so that something would be divided by zero.
-
-    Examples
-    --------
-    >>> x = torch.tensor([[3.0, 4.0, 0.0]])
-    >>> local_response_norm(x, 3, alpha=1.0, beta=0.5, k=0.01).round(decimals=2)  # 3 / 5, 4 / 5 and 0 / 4
-    tensor([[0.6000, 0.8000, 0.0000]])
-    """
-    if x.ndim < 2 or not x.is_floating_point():
-        raise ValueError(f"x is floats (b, c, ...), found {x.dtype} of shape {tuple(x.shape)}")
-    _check_norm(size, alpha, k)
-    maps, reach = x.shape[1], size // 2
-    squares = F.pad(x.square().flatten(2), (0, 0, reach, reach)) if x.ndim > 2 else F.pad(x.square(), (reach, reach))
-    total = sum((squares[:, j : j + maps] for j in range(1, size)), start=squares[:, :maps])
-    return x / (k + alpha * total.reshape(x.shape)) ** beta
-
-
-class LocalResponseNorm(nn.Module):
-    """:func:`local_response_norm` as a layer, with the constants of the paper.
-
-    Parameters
-    ----------
-    size, alpha, beta, k
-        As in :func:`local_response_norm`.
-
-    Raises
-    ------
-    ValueError
-        If ``size`` is not odd and positive, or ``k`` and ``alpha`` are not above zero and at least zero.
-
-    Examples
-    --------
-    >>> x = torch.rand(2, 7, 3, 3)
-    >>> torch.allclose(LocalResponseNorm()(x), nn.LocalResponseNorm(5, alpha=5 * 1e-4, beta=0.75, k=2.0)(x))
-    True
-    """
-
-    def __init__(self, size: int = 5, *, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
-        _check_norm(size, alpha, k)
-        super().__init__()
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize (b, c, ...)."""
-        return local_response_norm(x, self.size, alpha=self.alpha, beta=self.beta, k=self.k)
-
-    def extra_repr(self) -> str:
-        """Return the constants, for printing."""
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
-
-
-def random_crop_and_flip(images: Tensor, size: int, *, generator: Generator) -> Tensor:
-    """Cut a square out of each image at a random place, and mirror it or not, the first augmentation of Sec. 4.1.
-
-    Parameters
-    ----------
-    images : (b, c, h, w)
-    size : int
-        Side of the square, at most h and w.
-    generator : torch.Generator
-
-    Returns
-    -------
-    (b, c, size, size)
-        Row by row its own place and its own coin.
-
-    Raises
-    ------
-    ValueError
-        If ``images`` has other axes, or ``size`` does not fit.
-
-    Examples
-    --------
-    >>> random_crop_and_flip(torch.rand(5, 3, 16, 16), 14, generator=torch.Generator().manual_seed(0)).shape
-    torch.Size([5, 3, 14, 14])
-    """
-    _check_crop(images, size)
-    b, _, h, w = images.shape
-
-    def draw(places: int) -> Tensor:
-        drawn = torch.randint(places, (b, 1), generator=generator, device=generator.device)
-        return drawn.to(images.device)
-
-    steps = torch.arange(size, device=images.device)
-    rows, columns = draw(h - size + 1) + steps, draw(w - size + 1) + steps
-    columns = torch.where(draw(2) == 1, columns.flip(1), columns)
-    every = torch.arange(b, device=images.device)[:, None, None]
-    return images.movedim(1, -1)[every, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
-
-
-def ten_crops(images: Tensor, size: int) -> Tensor:
-    """Cut the four corners and the center out of each image, and mirror them: what the paper averages in the test.
-
-    Parameters
-    ----------
-    images : (b, c, h, w)
-    size : int
-        Side of the squares, at most h and w.
-
-    Returns
-    -------
-    (b, 10, c, size, size)
-        Upper left, upper right, lower left, lower right, center, and the same mirrored.
-
-    Raises
-    ------
-    ValueError
-        If ``images`` has other axes, or ``size`` does not fit.
-
-    Examples
-    --------
-    >>> ten_crops(torch.arange(9.0).reshape(1, 1, 3, 3), 1).flatten().tolist()
-    [0.0, 2.0, 6.0, 8.0, 4.0, 0.0, 2.0, 6.0, 8.0, 4.0]
-    """
-    _check_crop(images, size)
-    h, w = images.shape[2:]
-    corners = [(0, 0), (0, w - size), (h - size, 0), (h - size, w - size), ((h - size) // 2, (w - size) // 2)]
-    crops = torch.stack([images[:, :, top : top + size, left : left + size] for top, left in corners], dim=1)
-    return torch.cat([crops, crops.flip(-1)], dim=1)
-
-
-def color_components(images: Tensor) -> Components:
-    """Return the principal components of the colors of all pixels of all images (Sec. 4.1).
-
-    Parameters
-    ----------
-    images : (b, 3, h, w)
-        Floats, in [0, 1] or any other unit; the variances come in its square.
-
-    Raises
-    ------
-    ValueError
-        If ``images`` are not such floats, finite, with two pixels or more.
-
-    Examples
-    --------
-    >>> gray = torch.linspace(0, 1, 8).expand(1, 3, 1, 8)
-    >>> vectors, values = color_components(gray)
-    >>> vectors[:, 0].round(decimals=3), values.round(decimals=3)
-    (tensor([0.5770, 0.5770, 0.5770]), tensor([0.3670, 0.0000, 0.0000]))
-    """
-    _check_colors(images)
-    if images.numel() < 6 or not images.isfinite().all():
-        raise ValueError(f"images are finite, with two pixels or more, found shape {tuple(images.shape)}")
-    pixels = images.movedim(1, 0).flatten(1)
-    values, vectors = torch.linalg.eigh(pixels.cov())
-    values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
-    signs = torch.where(vectors.sum(dim=0) < 0, -1.0, 1.0).to(vectors)  # of the two directions the brighter one
-    return Components(vectors * signs, values)
-
-
-def pca_color_augmentation(images: Tensor, components: Components, *, std: float = 0.1, generator: Generator) -> Tensor:
-    """Shift the color of each image as a whole by a draw along the principal components, the last lines of Sec. 4.1.
-
-    To every pixel of an image is added the one vector ``p1 a1 λ1 + p2 a2 λ2 + p3 a3 λ3``, with three draws ``a`` of
-    deviation ``std`` for each image.  The equation multiplies by *variances*, so its effect depends on the unit of the
-    images; it makes sense in [0, 1].
-
-    Parameters
-    ----------
-    images : (b, 3, h, w)
-        Floats in the unit that the components were computed in.
-    components : Components
-        Of the training images, from :func:`color_components`.
-    std : float
-        0.1 in the paper.
-    generator : torch.Generator
-
-    Raises
-    ------
-    ValueError
-        If ``images`` are not such floats, or ``std`` is negative.
-
-    Examples
-    --------
-    >>> x = torch.rand(2, 3, 4, 4)
-    >>> shifted = pca_color_augmentation(x, color_components(x), generator=torch.Generator().manual_seed(0))
-    >>> ((shifted - x).amax(dim=(2, 3)) - (shifted - x).amin(dim=(2, 3)) < 1e-6).all()  # all pixels of an image alike
-    tensor(True)
-    """
-    _check_colors(images)
-    if not std >= 0:
-        raise ValueError(f"std is at least 0, found {std}")
-    draws = torch.randn(len(images), 3, generator=generator, device=generator.device).to(images)
-    shift = (std * draws * components.values.to(images)) @ components.vectors.to(images).T
-    return images + shift[:, :, None, None]
 
 
 class AlexNet(nn.Module):
@@ -325,13 +115,7 @@ class AlexNet(nn.Module):
                 _draw(layer, 0.01, bias, generator)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map images (b, 3, 227, 227) to the last maxima (b, 256, 6, 6).
-
-        Raises
-        ------
-        ValueError
-            If ``x`` has another shape, or is not of floats.
-        """
+        """Map images (b, 3, 227, 227) to the last maxima (b, 256, 6, 6)."""
         _check_images(x, 227, "the 224 of the paper leave 54.25 places for conv1: see the chapter")
         x = _overlapping_maxima(self.norm(F.relu(self.conv1(x))))
         x = _overlapping_maxima(self.norm(F.relu(self.conv2(x))))
@@ -419,13 +203,7 @@ class SmallAlexNet(nn.Module):
                 _draw(layer, (2 / layer.weight[0].numel()) ** 0.5, 0.0, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (b, 3, side, side) to logits (b, classes).
-
-        Raises
-        ------
-        ValueError
-            If ``x`` has another shape, or is not of floats.
-        """
+        """Map images (b, 3, side, side) to logits (b, classes)."""
         _check_images(x, self.side, "crop them, as random_crop_and_flip() does")
         for conv in (self.conv1, self.conv2):
             x = self.norm(F.max_pool2d(self.activation(conv(x)), 3, stride=2, padding=1))
@@ -459,23 +237,6 @@ def _draw(layer: nn.Conv2d | nn.Linear, std: float, bias: float, generator: Gene
     """Fill the weight with normal draws of deviation ``std``, and the bias."""
     normal_(layer.weight, std, generator)
     nn.init.constant_(layer.get_parameter("bias"), bias)
-
-
-def _check_norm(size: int, alpha: float, k: float) -> None:
-    if size < 1 or size % 2 == 0:
-        raise ValueError(f"size is odd and positive, found {size}")
-    if not (k > 0 and alpha >= 0):
-        raise ValueError(f"k is above zero and alpha at least zero, found k = {k} and alpha = {alpha}")
-
-
-def _check_crop(images: Tensor, size: int) -> None:
-    if images.ndim != 4 or len(images) == 0 or not 1 <= size <= min(images.shape[2:]):
-        raise ValueError(f"images are (b, c, h, w) with b >= 1 and h, w >= {size} >= 1, found {tuple(images.shape)}")
-
-
-def _check_colors(images: Tensor) -> None:
-    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-        raise ValueError(f"images are floats (b, 3, h, w), found {images.dtype} of shape {tuple(images.shape)}")
 
 
 def _check_classes(classes: int, dropout: float) -> None:

@@ -19,8 +19,11 @@ import torch.nn.functional as F
 from einops import einsum, rearrange
 from torch import Generator, Tensor, nn
 
+from dlbook._checks import axes
 from dlbook._draws import uniform_
 from dlbook.convolution.geometry import Pair, pair, places
+
+__all__ = ["Conv2d", "conv2d", "conv2d_fft", "conv2d_unfold", "convolve1d", "unfold2d"]
 
 MODES = {"zeros": "constant", "circular": "circular", "reflect": "reflect", "replicate": "replicate"}
 
@@ -257,13 +260,14 @@ def _check(
     dilation: tuple[int, int],
     groups: int,
 ) -> None:
-    if x.ndim != 4 or weight.ndim != 4 or groups < 1 or x.shape[1] != weight.shape[1] * groups or len(weight) % groups:
-        shapes = f"{tuple(x.shape)}, {tuple(weight.shape)} and {groups}"
-        raise ValueError(f"x is (b, c, h, w), weight (o, c / groups, i, j), o a multiple of groups, found {shapes}")
+    o, part, _, _ = axes("weight", weight, "o c/groups i j")
+    if groups < 1 or o % groups:
+        raise ValueError(f"o is a multiple of groups, found {o} and {groups}")
+    axes("x", x, "b c h w", c=part * groups)
     if not x.is_floating_point() or x.dtype != weight.dtype:
         raise ValueError(f"x and weight are floats of one kind, found {x.dtype} and {weight.dtype}")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias is ({len(weight)},), found shape {tuple(bias.shape)}")
+    if bias is not None:
+        axes("bias", bias, "o", o=o)
     places(x.shape[2] + sum(margins[:2]), weight.shape[2], 1, dilation[0])
     places(x.shape[3] + sum(margins[2:]), weight.shape[3], 1, dilation[1])
 
@@ -285,8 +289,7 @@ def _prepare(
 
 def _patches(x: Tensor, size: tuple[int, int], stride: Pair, padding: Pair, dilation: Pair) -> Tensor:
     """Return a view (b, c, h', w', i, j) of what each place sees; nothing is copied yet."""
-    if x.ndim != 4:
-        raise ValueError(f"x is (b, c, h, w), found shape {tuple(x.shape)}")
+    axes("x", x, "b c h w")
     (down, across), (d, e) = pair(stride, 1, "stride"), pair(dilation, 1, "dilation")
     top, left = pair(padding, 0, "padding")
     if top or left:

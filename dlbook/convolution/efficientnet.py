@@ -19,6 +19,8 @@ from torch import Generator, Tensor, nn
 
 from dlbook._extras import MissingExtraError
 
+__all__ = ["STAGES", "EfficientNetLite0", "InvertedResidual", "SameConv2d", "has_weights", "load_pretrained", "prepare"]
+
 STAGES = (  # expansion, side of the depthwise kernel, stride of the first block, maps out, blocks
     (1, 3, 1, 16, 1),
     (6, 3, 2, 24, 2),
@@ -80,11 +82,6 @@ class InvertedResidual(nn.Module):
     c_in, c_out : int
     kernel_size, stride, expansion : int
         Table 1 has 3, 1 or 2, and 6.
-
-    Raises
-    ------
-    ValueError
-        If a number is not positive.
 
     Examples
     --------
@@ -193,11 +190,6 @@ def prepare(photograph: Tensor, side: int = 224) -> Tensor:
     Returns
     -------
     image : float32 (1, 3, side, side)
-
-    Raises
-    ------
-    ValueError
-        If the photograph is not bytes (h, w, 3) with at least 8 pixels a side, or ``side`` < 1.
 
     Examples
     --------

@@ -7,6 +7,8 @@ for dilation and receptive fields.
 from collections.abc import Iterable
 from typing import NamedTuple
 
+__all__ = ["Field", "Layer", "Pair", "pair", "places", "receptive_field"]
+
 Pair = int | tuple[int, int]
 
 
@@ -54,11 +56,6 @@ def receptive_field(layers: Iterable[Layer | tuple[int, ...]]) -> Field:
     Returns
     -------
     Field
-
-    Raises
-    ------
-    ValueError
-        If a kernel, stride or dilation is below 1 or a padding below 0.
 
     Examples
     --------

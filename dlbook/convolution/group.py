@@ -18,7 +18,21 @@ import torch.nn.functional as F
 from einops import rearrange, repeat
 from torch import Generator, Tensor, nn
 
+from dlbook._checks import axes
 from dlbook._draws import uniform_
+
+__all__ = [
+    "GroupMaxPool",
+    "P1Conv2d",
+    "P4Conv2d",
+    "P4MConv2d",
+    "cayley_table",
+    "compose",
+    "filter_bank",
+    "inverse",
+    "transform",
+    "transform_maps",
+]
 
 ORDERS = (1, 4, 8)  # of the translations alone (p1), of p4, of p4m, without counting the translations
 
@@ -73,11 +87,6 @@ def cayley_table(order: int) -> Tensor:
 def transform(x: Tensor, element: int) -> Tensor:
     """Mirror and turn images, (..., h, w): pixels move, and nothing else.
 
-    Raises
-    ------
-    ValueError
-        If ``element`` is not in 0 to 7, or ``x`` has fewer than two axes.
-
     Examples
     --------
     >>> transform(torch.tensor([[1, 2], [3, 4]]), 1)
@@ -85,8 +94,7 @@ def transform(x: Tensor, element: int) -> Tensor:
             [1, 3]])
     """
     _check_element(element, 8)
-    if x.ndim < 2:
-        raise ValueError(f"images are (..., h, w), found shape {tuple(x.shape)}")
+    axes("x", x, "... h w")
     return torch.rot90(x.flip(-1) if element >= 4 else x, element % 4, (-2, -1))
 
 
@@ -105,11 +113,6 @@ def transform_maps(x: Tensor, element: int) -> Tensor:
     Returns
     -------
     y : (..., order, h', w')
-
-    Raises
-    ------
-    ValueError
-        If ``x`` lacks the group axis, or ``element`` is not of its group.
 
     Examples
     --------
@@ -135,11 +138,6 @@ def filter_bank(weight: Tensor, order: int) -> Tensor:
     Returns
     -------
     bank : (o, order, c, i, i), or (o, order, c, order, i, i)
-
-    Raises
-    ------
-    ValueError
-        If the filters are not square, or on another group.
 
     Examples
     --------
@@ -215,10 +213,7 @@ class _GroupConv2d(nn.Module):
             If ``x`` is not such a batch, the filter is larger than the padded map, or a stride leaves out pixels on
             one side only: then a turned map would be sampled at other places.
         """
-        axes = (self.in_channels,) if self.lifting else (self.in_channels, self.order)
-        if x.ndim != len(axes) + 3 or tuple(x.shape[1:-2]) != axes:
-            expected = ", ".join(map(str, ("b", *axes, "h", "w")))
-            raise ValueError(f"x is ({expected}), found shape {tuple(x.shape)}")
+        axes("x", x, "b c h w" if self.lifting else f"b c {self.order} h w", c=self.in_channels)
         spare = [n + 2 * self.padding - self.kernel_size for n in x.shape[-2:]]
         if min(spare) < 0 or any(n % self.stride for n in spare):
             found = f"{tuple(x.shape[-2:])}, kernel {self.kernel_size}, stride {self.stride}, padding {self.padding}"
@@ -268,11 +263,6 @@ class P4Conv2d(_GroupConv2d):
     ----------
     weight : (out_channels, in_channels, kernel_size, kernel_size) if lifting, else with an axis of 4 after the second
     bias : (out_channels,), or None
-
-    Raises
-    ------
-    ValueError
-        If a size is not a whole number, or too small.
 
     Examples
     --------

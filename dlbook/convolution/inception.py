@@ -2,23 +2,18 @@
 
 The paper's "#1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj" (Table 1) → the six widths of :class:`Inception`,
 in that order.  Zhang et al. (arXiv:1611.03530, App. A, Fig. 3) keep two branches, "C1" and "C3" → ``one``, ``three``.
-A multiply-add is one weight times one number, added up; biases, activations, pooling and normalization do not count.
-Axes: b images, c and o maps, h and w pixels, r reduced maps, i and j places of a kernel.
+Axes: b images, c maps, h and w pixels.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook._checks import image_batch
 from dlbook._draws import normal_, undrawn
-from dlbook.convolution.convolution import Conv2d
-from dlbook.convolution.group import P1Conv2d, P4Conv2d, P4MConv2d
-from dlbook.convolution.lenet import TableConv2d
-from dlbook.perceptron.linear import SoftmaxRegression
+
+__all__ = ["GOOGLENET", "GoogLeNet", "Inception", "SmallInception"]
 
 # Table 1, rows "inception (3a)" to "inception (5b)"; max pooling halves the maps after 3b and after 4e.
 GOOGLENET = {
@@ -33,152 +28,9 @@ GOOGLENET = {
     "5b": (384, 192, 384, 48, 128, 128),
 }
 
+
 # Zhang et al., Fig. 3: (1 x 1, 3 x 3) maps of an inception module, or the 3 x 3 maps of a downsampling one.
 SMALL = ((32, 32), (32, 48), 80, (112, 48), (96, 64), (80, 80), (48, 96), 96, (176, 160), (176, 160))
-
-
-class Factors(NamedTuple):
-    """A 1 x 1 convolution and the k x k convolution after it, which together stand for one k x k convolution."""
-
-    reduce: Tensor  # (r, c, 1, 1), orthonormal rows
-    expand: Tensor  # (o, r, k, k)
-
-
-def multiply_adds(model: nn.Module, shape: Sequence[int]) -> dict[str, int]:
-    """Count the multiply-adds of every convolution and linear layer for one input, by running it.
-
-    Parameters
-    ----------
-    model : nn.Module
-    shape : sequence of int
-        Of one input without the batch axis, (c, h, w) for images.
-
-    Returns
-    -------
-    dict of str to int
-        Name of the layer → its multiply-adds, in the order of the first call; their sum is the cost of the model.
-
-    Raises
-    ------
-    ValueError
-        If ``shape`` is empty or holds a number below 1, a layer does not fit it, or one has weights and is not known.
-
-    Notes
-    -----
-    Convolutions and linear layers are known, torch's and the book's; what has one weight for each map, such as a
-    normalization, costs nothing in this count.
-
-    Examples
-    --------
-    >>> multiply_adds(nn.Conv2d(3, 8, 5), (3, 12, 12))  # 8 x 8 places, 8 maps, kernels of 3 x 5 x 5
-    {'': 38400}
-    """
-    if len(shape) == 0 or min(shape) < 1:
-        raise ValueError(f"shape is that of one input, all sizes at least 1, found {tuple(shape)}")
-    counts: dict[str, int] = {}
-
-    for name, layer in model.named_modules():
-        own = [parameter for parameter in layer.parameters(recurse=False) if parameter.ndim > 1]
-        if own and not _is_product(layer):
-            raise ValueError(f"what layer {name!r}, {type(layer).__name__}, multiplies is not known here")
-
-    def count(name: str, layer: Any, output: Tensor) -> None:
-        maps = len(layer.table if isinstance(layer, TableConv2d) else layer.weight)
-        # every weight of a map is used once for each of its numbers; the batch is 1
-        counts[name] = counts.get(name, 0) + output.numel() // maps * layer.weight.numel()
-
-    hooks = [
-        layer.register_forward_hook(lambda layer, _, output, name=name: count(name, layer, output))
-        for name, layer in model.named_modules()
-        if _is_product(layer)
-    ]
-    weight = next(model.parameters(), torch.empty(0))
-    modes = {layer: layer.training for layer in model.modules()}
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, *shape, device=weight.device, dtype=weight.dtype))
-    except RuntimeError as error:
-        raise ValueError(f"the model takes no input of shape {tuple(shape)}: {error}") from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for layer, mode in modes.items():
-            layer.training = mode
-    return counts
-
-
-def _is_product(layer: nn.Module) -> bool:
-    """Tell whether the numbers that a layer gives are products of its weights with numbers that it is given."""
-    torchs = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
-    return isinstance(layer, torchs | Conv2d | TableConv2d | SoftmaxRegression | P1Conv2d | P4Conv2d | P4MConv2d)
-
-
-def embed_kernels(weights: Sequence[Tensor], size: int) -> Tensor:
-    """Write parallel convolutions of one input as a single one: zeros around each kernel, then stack the outputs.
-
-    Parameters
-    ----------
-    weights : sequence of (o, c, k, k)
-        Kernels of the branches, with odd k and one c; each branch is padded by (k - 1) / 2.
-    size : int
-        Side of the common kernel, odd, at least the largest k.
-
-    Returns
-    -------
-    (sum of o, c, size, size)
-        Its convolution, padded by (size - 1) / 2, is the concatenation of the branches'.
-
-    Raises
-    ------
-    ValueError
-        If there is no branch, the widths of the inputs differ, or a side is even or larger than ``size``.
-
-    Examples
-    --------
-    >>> embed_kernels([torch.ones(1, 1, 1, 1), torch.full((1, 1, 3, 3), 2.0)], 3).sum(dim=(1, 2, 3))
-    tensor([ 1., 18.])
-    """
-    shapes = [tuple(weight.shape) for weight in weights]
-    if not shapes or any(len(shape) != 4 or shape[1] != shapes[0][1] or shape[2] != shape[3] for shape in shapes):
-        raise ValueError(f"weights are (o, c, k, k) with one c, found shapes {shapes}")
-    if size % 2 == 0 or any(shape[2] % 2 == 0 or shape[2] > size for shape in shapes):
-        raise ValueError(f"sides of kernels are odd and at most size = {size}, which is odd, found {shapes}")
-    margins = [(size - weight.shape[-1]) // 2 for weight in weights]
-    return torch.cat([F.pad(weight, (m, m, m, m)) for weight, m in zip(weights, margins, strict=True)])
-
-
-def factor_kernel(weight: Tensor, rank: int) -> Factors:
-    """Return the 1 x 1 reduction to ``rank`` maps, and the k x k convolution after it, that come nearest to a kernel.
-
-    The kernels as a matrix, a column for each input map and a row for each output map and place, have a best
-    approximation of every rank: the truncated singular value decomposition (Eckart and Young, 1936).
-
-    Parameters
-    ----------
-    weight : (o, c, k, k)
-    rank : int
-        From 1 to c.
-
-    Raises
-    ------
-    ValueError
-        If ``weight`` has other axes, or ``rank`` is out of range.
-
-    Examples
-    --------
-    >>> reduce, expand = factor_kernel(torch.randn(8, 6, 3, 3), 2)
-    >>> reduce.shape, expand.shape
-    (torch.Size([2, 6, 1, 1]), torch.Size([8, 2, 3, 3]))
-    """
-    if weight.ndim != 4 or 0 in weight.shape or not 1 <= rank <= weight.shape[1]:
-        raise ValueError(f"weight is (o, c, k, k) and rank from 1 to c, found {tuple(weight.shape)} and {rank}")
-    o, c, i, j = weight.shape
-    matrix = weight.permute(0, 2, 3, 1).reshape(o * i * j, c)
-    u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
-    kept = min(rank, len(s))  # a matrix of fewer rows than rank has no further directions
-    expand = F.pad(u[:, :kept] * s[:kept], (0, rank - kept)).reshape(o, i, j, rank).permute(0, 3, 1, 2)
-    reduce = F.pad(vt[:kept], (0, 0, 0, rank - kept))
-    return Factors(reduce[:, :, None, None].contiguous(), expand.contiguous())
 
 
 class Inception(nn.Module):
@@ -199,11 +51,6 @@ class Inception(nn.Module):
     generator : torch.Generator, optional
         Draws the weights as He et al. (2015) do; biases start at 0.
     device, dtype : optional
-
-    Raises
-    ------
-    ValueError
-        If a width is negative, or one of ``in_channels``, ``one``, ``three`` and ``five`` is 0.
 
     Examples
     --------
@@ -260,11 +107,6 @@ class GoogLeNet(nn.Module):
         Draws the weights as He et al. (2015) do (the paper does not say); biases start at 0.
     device, dtype : optional
 
-    Raises
-    ------
-    ValueError
-        If ``classes`` < 1.
-
     Examples
     --------
     >>> sum(p.numel() for p in GoogLeNet(device="meta").parameters())
@@ -305,13 +147,7 @@ class GoogLeNet(nn.Module):
         _draw(self.output, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (b, 3, 224, 224) to logits (b, classes); other sizes of at least 32 pixels work as well.
-
-        Raises
-        ------
-        ValueError
-            If ``x`` is not floats (b, 3, h, w) with h, w >= 32.
-        """
+        """Map images (b, 3, 224, 224) to logits (b, classes); other sizes of at least 32 pixels work as well."""
         image_batch(x, 3, least=32)
         x = self.stem(x)
         for name in GOOGLENET:
@@ -335,11 +171,6 @@ class SmallInception(nn.Module):
     generator : torch.Generator, optional
         Draws the weights as He et al. (2015) do (the paper does not say); biases start at 0.
     device, dtype : optional
-
-    Raises
-    ------
-    ValueError
-        If ``classes`` < 1.
 
     Examples
     --------
@@ -378,13 +209,7 @@ class SmallInception(nn.Module):
         _draw(self, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (b, 3, 28, 28) to logits (b, classes); other sizes of at least 4 pixels work as well.
-
-        Raises
-        ------
-        ValueError
-            If ``x`` is not floats (b, 3, h, w) with h, w >= 4.
-        """
+        """Map images (b, 3, 28, 28) to logits (b, classes); other sizes of at least 4 pixels work as well."""
         image_batch(x, 3, least=4)
         return self.output(self.features(x).mean(dim=(2, 3)))
 

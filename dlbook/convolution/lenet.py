@@ -1,7 +1,7 @@
 """LeNet-5: LeCun, Bottou, Bengio and Haffner (1998), Proc. IEEE 86(11), Sec. II-B and II-C, and its modern twin.
 
 The paper's names → ours: C1, S2, C3, S4, C5, F6 → ``c1`` to ``f6``; f (squashing function) → :func:`scaled_tanh`;
-W and y of eq. (7) → ``codes`` and minus the logits; j of eq. (9) → ``rubbish``.  Its "sub-sampling" is average
+j of eq. (9) → ``rubbish``.  Its "sub-sampling" is average
 pooling with a trainable coefficient and bias a map, then a tanh; its "convolution" is cross-correlation, as in torch.
 A map's size at each layer, for an input of 32 x 32: 28, 14, 10, 5, 1.  Axes: b images, c maps, h and w pixels.
 
@@ -16,68 +16,27 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from dlbook._checks import axes
 from dlbook._draws import undrawn, uniform_
+from dlbook.convolution.rbf import RBF, digit_codes
+from dlbook.convolution.table_conv import TableConv2d, connection_table
+
+__all__ = [
+    "CoveringConv2d",
+    "LeNet5",
+    "Maps",
+    "ModernLeNet",
+    "Subsampling",
+    "map_criterion",
+    "mse_criterion",
+    "prepare",
+    "scaled_tanh",
+]
 
 L = TypeVar("L", nn.Conv2d, nn.Linear)
 
+
 A, S = 1.7159, 2 / 3  # amplitude and slope of the squashing function, App. A
-
-TABLE = """
-X...XXX..XXXX.XX
-XX...XXX..XXXX.X
-XXX...XXX..X.XXX
-.XXX..XXXX..X.XX
-..XXX..XXXX.XX.X
-...XXX..XXXX.XXX
-"""
-
-# Drawn for this book: the paper prints its own (Fig. 3) as a picture only.
-DIGITS = """
-..###..  ...##..  ..####.  .#####.  ....##.  #######  ..####.  #######  ..###..  ..####.
-.##.##.  ..###..  .##..##  ##...##  ...###.  ##.....  .##..##  ##...##  .##.##.  .##..##
-##...##  .####..  ##...##  .....##  ..####.  ##.....  ##.....  .....##  ##...##  ##...##
-##...##  ...##..  .....##  .....##  ..#.##.  ##.....  ##.....  ....##.  ##...##  ##...##
-##...##  ...##..  .....##  .....##  .##.##.  #####..  ##.....  ....##.  .##.##.  ##...##
-##...##  ...##..  ....##.  ..####.  .#..##.  .....##  #####..  ...##..  ..###..  .##.###
-##...##  ...##..  ...##..  .....##  ##..##.  .....##  ##..##.  ...##..  .##.##.  ..###.#
-##...##  ...##..  ..##...  .....##  #######  .....##  ##...##  ..##...  ##...##  .....##
-##...##  ...##..  .##....  .....##  ....##.  .....##  ##...##  ..##...  ##...##  .....##
-##...##  ...##..  ##.....  ##...##  ....##.  ##...##  ##...##  .##....  ##...##  ....##.
-.##.##.  ...##..  ##.....  ##...##  ....##.  ##..##.  .##.##.  .##....  .##.##.  ...##..
-..###..  .######  #######  .#####.  ....##.  .####..  ..###..  .##....  ..###..  .###...
-"""
-
-
-def connection_table() -> Tensor:
-    """Return Table I, bool (16, 6): which of the six maps of S2 each of the sixteen maps of C3 looks at.
-
-    Examples
-    --------
-    >>> connection_table().sum(dim=1).tolist()
-    [3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 6]
-    """
-    return torch.tensor([[mark == "X" for mark in row] for row in TABLE.split()]).T.contiguous()
-
-
-def digit_codes() -> Tensor:
-    """Return ten digits drawn on 7 x 12 pixels, (10, 12, 7): +1 is ink and -1 paper.
-
-    They stand in for the bitmaps of Fig. 3, which the paper prints without their numbers; any other set of codes can
-    be given to :class:`LeNet5`.
-
-    Examples
-    --------
-    >>> for row in digit_codes()[7, :4]:
-    ...     print("".join("#" if pixel > 0 else "." for pixel in row))
-    #######
-    ##...##
-    .....##
-    ....##.
-    """
-    rows = [line.split() for line in DIGITS.strip().splitlines()]
-    return torch.tensor(
-        [[[1.0 if pixel == "#" else -1.0 for pixel in row[digit]] for row in rows] for digit in range(10)]
-    )
 
 
 def prepare(images: Tensor) -> Tensor:
@@ -85,11 +44,6 @@ def prepare(images: Tensor) -> Tensor:
 
     Sec. II-B: paper becomes -0.1 and ink 1.175, for a mean near 0 and a variance that the paper calls "roughly 1" (on
     MNIST it is 0.12); two pixels of paper on each side let a stroke's end lie at the center of a receptive field.
-
-    Raises
-    ------
-    ValueError
-        If ``images`` are not bytes of that shape.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1:] != (1, 28, 28):
         raise ValueError(f"images are uint8 (n, 1, 28, 28), found {images.dtype} of shape {tuple(images.shape)}")
@@ -144,88 +98,12 @@ class Subsampling(nn.Module):
         return f"{len(self.bias)}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, maps, h, w) to (b, maps, h // 2, w // 2); an odd last row or column is left out.
-
-        Raises
-        ------
-        ValueError
-            If ``x`` is not (b, maps, h, w) with h, w >= 2.
-        """
+        """Map (b, maps, h, w) to (b, maps, h // 2, w // 2); an odd last row or column is left out."""
         maps = len(self.bias)
         if x.ndim != 4 or x.shape[1] != maps or min(x.shape[2:]) < 2:
             raise ValueError(f"x is (b, {maps}, h, w) with h, w >= 2, found shape {tuple(x.shape)}")
         sums = F.avg_pool2d(x, 2, divisor_override=1)
         return scaled_tanh(self.coefficient[:, None, None] * sums + self.bias[:, None, None])
-
-
-class TableConv2d(nn.Module):
-    """Layer C3: a convolution in which each output map looks at some of the input maps only.
-
-    Only the kernels of connections that exist are stored, so there is nothing to mask in their gradient.
-
-    Parameters
-    ----------
-    table : bool (c_out, c_in)
-        True where an output map looks at an input map.
-    kernel_size : int
-        Side of the square kernels.
-    generator : torch.Generator, optional
-        Draws the kernels, uniform in ±2.4 / (number of inputs of the unit); biases start at 0.
-    device, dtype : optional
-
-    Raises
-    ------
-    ValueError
-        If ``table`` is not such a table, or an output map looks at nothing, or ``kernel_size`` < 1.
-
-    Examples
-    --------
-    >>> layer = TableConv2d(connection_table(), 5)
-    >>> layer.weight.shape, sum(p.numel() for p in layer.parameters())
-    (torch.Size([60, 5, 5]), 1516)
-    """
-
-    table: Tensor
-
-    def __init__(
-        self,
-        table: Tensor,
-        kernel_size: int,
-        *,
-        generator: Generator | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__()
-        if table.dtype != torch.bool or table.ndim != 2 or table.shape[1] == 0 or not table.any(dim=1).all():
-            found = f"{table.dtype} of shape {tuple(table.shape)}"
-            raise ValueError(f"table is bool (c_out, c_in) with a True in each row, found {found}:\n{table}")
-        if kernel_size < 1:
-            raise ValueError(f"kernel_size is at least 1, found {kernel_size}")
-        self.register_buffer("table", table.to(device))
-        shape = (int(table.sum()), kernel_size, kernel_size)
-        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        self.bias = nn.Parameter(torch.zeros(len(table), device=device, dtype=dtype))
-        inputs = table.sum(dim=1)[table.nonzero()[:, 0]] * kernel_size**2  # of the unit that a kernel belongs to
-        uniform_(self.weight, (2.4 / inputs)[:, None, None], generator)
-
-    def dense_weight(self) -> Tensor:
-        """Return the kernels (c_out, c_in, k, k), with zeros where there is no connection."""
-        kernels = self.weight.new_zeros(*self.table.shape, *self.weight.shape[1:])
-        return kernels.masked_scatter(self.table[:, :, None, None], self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c_in, h, w) to (b, c_out, h - k + 1, w - k + 1).
-
-        Raises
-        ------
-        ValueError
-            If ``x`` is of another width, or smaller than a kernel.
-        """
-        maps, side = self.table.shape[1], self.weight.shape[-1]
-        if x.ndim != 4 or x.shape[1] != maps or min(x.shape[2:]) < side:
-            raise ValueError(f"x is (b, {maps}, h, w) with h, w >= {side}, found shape {tuple(x.shape)}")
-        return F.conv2d(x, self.dense_weight(), self.bias)
 
 
 class CoveringConv2d(nn.Conv2d):
@@ -239,39 +117,6 @@ class CoveringConv2d(nn.Conv2d):
         if x.shape[2:] != self.kernel_size:
             return super().forward(x)
         return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
-
-
-class RBF(nn.Module):
-    """The output layer, eq. (7): minus the squared distance of the state to the code of each class.
-
-    The codes are chosen by hand and stay as they are: a buffer, not parameters.
-
-    Parameters
-    ----------
-    codes : (classes, d)
-
-    Raises
-    ------
-    ValueError
-        If ``codes`` is not a finite table.
-
-    Examples
-    --------
-    >>> RBF(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))(torch.tensor([[1.0, 0.5]]))
-    tensor([[-0.2500, -2.2500]])
-    """
-
-    codes: Tensor
-
-    def __init__(self, codes: Tensor) -> None:
-        super().__init__()
-        if codes.ndim != 2 or 0 in codes.shape or not codes.is_floating_point() or not codes.isfinite().all():
-            raise ValueError(f"codes are finite floats (classes, d), found {codes.dtype} {tuple(codes.shape)}")
-        self.register_buffer("codes", codes.clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map states (..., d) to logits (..., classes)."""
-        return -(x[..., None, :] - self.codes).square().sum(dim=-1)
 
 
 class Maps(NamedTuple):
@@ -309,11 +154,6 @@ class LeNet5(nn.Module):
         Draws the weights as App. A says, uniform in ±2.4 / (number of inputs of the unit); biases start at 0.
     device, dtype : optional
 
-    Raises
-    ------
-    ValueError
-        If ``codes`` is not (classes, 84).
-
     Examples
     --------
     >>> model = LeNet5()
@@ -345,13 +185,7 @@ class LeNet5(nn.Module):
         _channels_last(self.c1)
 
     def maps(self, x: Tensor) -> Maps:
-        """Return the states of all layers for images (b, 1, h, w) of at least 32 x 32.
-
-        Raises
-        ------
-        ValueError
-            If ``x`` is not such a batch of floats.
-        """
+        """Return the states of all layers for images (b, 1, h, w) of at least 32 x 32."""
         _check_images(x, exactly=False)
         c1 = scaled_tanh(self.c1(x))
         s2 = self.s2(c1)
@@ -361,13 +195,7 @@ class LeNet5(nn.Module):
         return Maps(c1, s2, c3, s4, c5, scaled_tanh(self.f6(c5)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images (b, 1, 32, 32) to logits (b, classes).
-
-        Raises
-        ------
-        ValueError
-            If ``x`` has another shape, or is not of floats.
-        """
+        """Map images (b, 1, 32, 32) to logits (b, classes)."""
         _check_images(x, exactly=True)
         return self.output(self.maps(x).f6.flatten(1))
 
@@ -376,11 +204,6 @@ class LeNet5(nn.Module):
 
         Row i and column j are the logits of the window of 32 x 32 whose corner is pixel (4 i, 4 j): the two
         sub-samplings make the network step by four.
-
-        Raises
-        ------
-        ValueError
-            If ``x`` is not (b, 1, h, w) with h, w >= 32.
 
         Examples
         --------
@@ -400,11 +223,6 @@ class ModernLeNet(nn.Module):
     classes : int
     generator : torch.Generator, optional
     device, dtype : optional
-
-    Raises
-    ------
-    ValueError
-        If ``classes`` < 1.
 
     Examples
     --------
@@ -433,13 +251,7 @@ class ModernLeNet(nn.Module):
         _channels_last(self.c1)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map images (b, 1, 32, 32) to the states of F6 (b, 84), which the output layer reads.
-
-        Raises
-        ------
-        ValueError
-            If ``x`` has another shape, or is not of floats.
-        """
+        """Map images (b, 1, 32, 32) to the states of F6 (b, 84), which the output layer reads."""
         _check_images(x, exactly=True)
         x = F.relu(F.max_pool2d(self.c1(x), 2))  # relu after the pooling: the same, on a quarter of the pixels
         x = F.relu(F.max_pool2d(self.c3(x), 2))
@@ -459,11 +271,6 @@ def mse_criterion(logits: Tensor, target: Tensor) -> Tensor:
     logits : (b, classes)
         Minus the squared distances, as :class:`LeNet5` returns them.
     target : int64 (b,)
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, the batch is empty, or a target is no class.
     """
     _check_targets(logits, target)
     return -logits.gather(1, target[:, None]).mean()
@@ -482,11 +289,6 @@ def map_criterion(logits: Tensor, target: Tensor, *, rubbish: float) -> Tensor:
     target : int64 (b,)
     rubbish : float
         j of the paper, a squared distance; its value is not printed there. ``math.inf`` leaves the class out.
-
-    Raises
-    ------
-    ValueError
-        If ``rubbish`` is not positive, the shapes do not fit, the batch is empty, or a target is no class.
 
     Examples
     --------
@@ -531,9 +333,8 @@ def _check_images(x: Tensor, *, exactly: bool) -> None:
 
 
 def _check_targets(logits: Tensor, target: Tensor) -> None:
-    if logits.ndim != 2 or target.shape != logits.shape[:1] or len(target) == 0:
-        shapes = f"{tuple(logits.shape)} and {tuple(target.shape)}"
-        raise ValueError(f"logits are (b, classes) and target (b,) with b >= 1, found shapes {shapes}")
+    b, _ = axes("logits", logits, "b classes", least=1)
+    axes("target", target, "b", b=b)
     if target.dtype != torch.int64 or target.min() < 0 or target.max() >= logits.shape[1]:
         found = f"{target.dtype} from {target.min()} to {target.max()}"
         raise ValueError(f"targets are int64 from 0 to {logits.shape[1] - 1}, found {found}")

@@ -1,24 +1,26 @@
-"""Gabor models of simple and complex cells, and the Neocognitron: Fukushima (1980), Biol. Cybernetics 36, 193-202.
+"""The Neocognitron: Fukushima (1980), Biol. Cybernetics 36, 193-202.
 
-The paper's names → ours: u_C(l-1) (what an S-layer sees) → ``u``, a → ``excite``, b → ``inhibit``, c → ``blur`` (of the
-V-cell), d → ``pool``, r → ``selectivity``, q → ``speed``, α → ``saturation``, S-column → ``column`` (its side),
-representatives → :func:`representatives`. Its φ is ReLU, and ψ(x) = x / (α + x) for x > 0.
+The paper's names → ours: those of :mod:`dlbook.convolution.cells`, and q → ``speed``, S-column → ``column`` (its side),
+representatives → :func:`representatives`.
 Axes: n images, k planes of a layer, j planes of the layer before, h and w places.
 
-An S-layer is a convolution divided by the local energy of its input, a C-layer an average over neighbors that is
-squashed and sampled. The weights of the S-layers grow where a cell wins; no label and no gradient is used.
+The weights of the S-layers grow where a cell wins; no label and no gradient is used.
 
 Departures from the paper, all of them said again in the chapter: random initial weights instead of a formula for
 orientations, layers trained one after the other, the largest S-cell of a plane as its last C-cell.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
+
+from dlbook._checks import axes
+from dlbook.convolution.cells import c_cells, falloff, s_cells, v_cells
+
+__all__ = ["Neocognitron", "Stage", "Winners", "name_planes", "read", "representatives"]
 
 
 class Winners(NamedTuple):
@@ -27,276 +29,6 @@ class Winners(NamedTuple):
     plane: Tensor  # (m,)
     row: Tensor  # (m,)
     column: Tensor  # (m,)
-
-
-def gabor(
-    size: int, *, orientation: float, wavelength: float, width: float, phase: float = 0.0, aspect: float = 1.0
-) -> Tensor:
-    """Sample a plane wave under a Gaussian that sums to one, the model of a simple cell (Daugman, 1985).
-
-    Parameters
-    ----------
-    size : int
-        Side of the kernel, odd.
-    orientation : float
-        Direction in which the wave runs, radians, from the columns' axis toward the rows' (its stripes are across).
-    wavelength : float
-        Pixels a period.
-    width : float
-        Standard deviation of the Gaussian along the wave, in pixels.
-    phase : float
-        0 is even, π/2 odd.
-    aspect : float
-        The Gaussian's width along the wave over that along the stripes; below 1 the kernel is longer than wide.
-
-    Returns
-    -------
-    (size, size) float64
-
-    Raises
-    ------
-    ValueError
-        If ``size`` is not odd and positive, or ``wavelength``, ``width`` or ``aspect`` not above zero.
-
-    Examples
-    --------
-    >>> gabor(3, orientation=0, wavelength=4, width=1)[1].mul(100).round().tolist()  # crest in the middle, zero beside
-    [0.0, 16.0, 0.0]
-    """
-    if size < 1 or size % 2 == 0:
-        raise ValueError(f"size is odd and positive, found {size}")
-    if not (wavelength > 0 and width > 0 and aspect > 0):
-        raise ValueError(f"wavelength, width and aspect are above zero, found {wavelength}, {width}, {aspect}")
-    place = torch.arange(size, dtype=torch.float64) - size // 2
-    y, x = place[:, None], place[None, :]
-    along = x * math.cos(orientation) + y * math.sin(orientation)
-    across = y * math.cos(orientation) - x * math.sin(orientation)
-    envelope = torch.exp(-(along**2 + (aspect * across) ** 2) / (2 * width**2)) * aspect / (2 * math.pi * width**2)
-    return envelope * torch.cos(2 * math.pi * along / wavelength + phase)
-
-
-def gabor_bank(size: int, orientations: int, *, wavelength: float, width: float, aspect: float = 1.0) -> Tensor:
-    """Return even and odd kernels of orientations spread evenly over half a turn.
-
-    Returns
-    -------
-    (orientations, 2, size, size) float64
-        ``[:, 0]`` even, ``[:, 1]`` odd: each row is a quadrature pair for :func:`complex_cells`.
-
-    Raises
-    ------
-    ValueError
-        If ``orientations`` < 1, or as :func:`gabor`.
-
-    Examples
-    --------
-    >>> gabor_bank(9, 4, wavelength=6, width=2).shape
-    torch.Size([4, 2, 9, 9])
-    """
-    if orientations < 1:
-        raise ValueError(f"orientations is at least 1, found {orientations}")
-    return torch.stack(
-        [
-            torch.stack(
-                [
-                    gabor(
-                        size,
-                        orientation=math.pi * i / orientations,
-                        wavelength=wavelength,
-                        width=width,
-                        phase=phase,
-                        aspect=aspect,
-                    )
-                    for phase in (0.0, math.pi / 2)
-                ]
-            )
-            for i in range(orientations)
-        ]
-    )
-
-
-def simple_cells(images: Tensor, kernels: Tensor) -> Tensor:
-    """Rectified responses of kernels at every place where they fit: (n, 1, h, w), (k, s, t) → (n, k, h', w').
-
-    Raises
-    ------
-    ValueError
-        If the images are not (n, 1, h, w) or the kernels not (k, s, t).
-
-    Examples
-    --------
-    >>> simple_cells(torch.tensor([[[[1.0, 2, 4]]]]), torch.tensor([[[-1.0, 1]], [[1.0, -1]]]))[0].tolist()
-    [[[1.0, 2.0]], [[0.0, 0.0]]]
-    """
-    return F.relu(_correlate(images, kernels))
-
-
-def complex_cells(images: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-    """Length of the responses of quadrature pairs (Adelson and Bergen, 1985): (n, 1, h, w), twice (k, s, t).
-
-    A complex cell adds the squares of four simple cells, even and odd and their negatives, and takes the root.
-
-    Raises
-    ------
-    ValueError
-        As :func:`simple_cells`, or if the two banks differ in shape.
-
-    Examples
-    --------
-    >>> complex_cells(torch.tensor([[[[3.0, 4]]]]), torch.tensor([[[1.0, 0]]]), torch.tensor([[[0.0, 1]]])).item()
-    5.0
-    """
-    if even.shape != odd.shape:
-        raise ValueError(f"even and odd kernels have one shape, found {tuple(even.shape)} and {tuple(odd.shape)}")
-    return torch.hypot(_correlate(images, even), _correlate(images, odd))
-
-
-def falloff(size: int, base: float) -> Tensor:
-    """Return fixed weights base^distance from the center of a square, summing to one: (size, size) float64.
-
-    Raises
-    ------
-    ValueError
-        If ``size`` < 1 or ``base`` is not in (0, 1].
-
-    Examples
-    --------
-    >>> falloff(3, 0.5)[1].div(falloff(3, 0.5)[1, 1]).tolist()
-    [0.5, 1.0, 0.5]
-    """
-    if size < 1 or not 0 < base <= 1:
-        raise ValueError(f"size is at least 1 and base in (0, 1], found {size} and {base}")
-    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    weights = base ** torch.hypot(place[:, None], place[None, :])
-    return weights / weights.sum()
-
-
-def threshold(selectivity: float) -> float:
-    """Return r / (1 + r), the cosine above which an S-cell that learned one pattern fires.
-
-    Raises
-    ------
-    ValueError
-        If r is not above zero.
-
-    Examples
-    --------
-    >>> threshold(4.0)
-    0.8
-    """
-    if not selectivity > 0:
-        raise ValueError(f"selectivity is above zero, found {selectivity}")
-    return selectivity / (1 + selectivity)
-
-
-def v_cells(u: Tensor, blur: Tensor, *, padding: int = 0) -> Tensor:
-    """Weighted root mean square of what an S-cell sees, the paper's eq. for v_C: (n, j, h, w), (s, t) → (n, 1, h', w').
-
-    ``blur`` is the same for the j planes, and is divided by their number, so that all weights sum to one.
-
-    Raises
-    ------
-    ValueError
-        If the shapes are others.
-
-    Examples
-    --------
-    >>> v_cells(torch.full((1, 3, 2, 2), 7.0), falloff(2, 0.9).float()).item()
-    7.0
-    """
-    if u.ndim != 4 or blur.ndim != 2:
-        raise ValueError(f"u is (n, j, h, w) and blur (s, t), found {tuple(u.shape)} and {tuple(blur.shape)}")
-    energy = (u * u).mean(dim=1, keepdim=True)
-    return F.conv2d(energy, blur[None, None], padding=padding).clamp_min(0).sqrt()
-
-
-def s_cells(
-    u: Tensor, excite: Tensor, inhibit: Tensor, blur: Tensor, *, selectivity: float, padding: int = 0
-) -> Tensor:
-    """Responses of S-cells with shunting inhibition: r · ReLU[(1 + e) / (1 + 2 r b v / (1 + r)) - 1].
-
-    Parameters
-    ----------
-    u : (n, j, h, w)
-        At least zero.
-    excite : (k, j, s, t)
-        a, at least zero; e is the correlation of u with it.
-    inhibit : (k,)
-        b, at least zero.
-    blur : (s, t)
-        c, of :func:`v_cells`.
-    selectivity : float
-        r.
-    padding : int
-        Blank places around u.
-
-    Returns
-    -------
-    (n, k, h', w')
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit or ``selectivity`` is not above zero.
-
-    Examples
-    --------
-    A cell that learned the pattern (3, 4) with speed 1, weights 1/2: it answers to that, and not to (4, 0).
-
-    >>> c = torch.tensor([[0.5, 0.5]])
-    >>> x = torch.tensor([[[[3.0, 4.0]]], [[[4.0, 0.0]]]])
-    >>> s_cells(x, x[:1] * c, v_cells(x[:1], c)[0, 0, 0] / 2, c, selectivity=4.0).flatten().mul(11)
-    tensor([10.,  0.])
-    """
-    threshold(selectivity)
-    if u.ndim != 4 or excite.ndim != 4 or u.shape[1] != excite.shape[1]:
-        raise ValueError(f"u is (n, j, h, w), excite (k, j, s, t), found {tuple(u.shape)}, {tuple(excite.shape)}")
-    if inhibit.shape != excite.shape[:1] or blur.shape != excite.shape[2:]:
-        raise ValueError(f"inhibit is (k,), blur (s, t), found {tuple(inhibit.shape)}, {tuple(blur.shape)}")
-    e = F.conv2d(u, excite, padding=padding)
-    h = 2 * threshold(selectivity) * inhibit[:, None, None] * v_cells(u, blur, padding=padding)
-    return selectivity * F.relu((e - h) / (1 + h))  # (1 + e) / (1 + h) - 1, without cancellation
-
-
-def c_cells(s: Tensor, pool: Tensor, *, saturation: float, stride: int = 1, padding: int = 0) -> Tensor:
-    """Responses of C-cells: blurred S-cells over their mean across planes, squashed: ψ[(1 + t) / (1 + mean t) - 1].
-
-    Parameters
-    ----------
-    s : (n, k, h, w)
-    pool : (s, t)
-        d; each plane is blurred by itself.
-    saturation : float
-        α, the input that gives one half.
-    stride, padding : int
-        As in ``conv2d``.
-
-    Returns
-    -------
-    (n, k, h', w')
-        In [0, 1).
-
-    Raises
-    ------
-    ValueError
-        If the shapes are others, or ``saturation`` is not above zero.
-
-    Examples
-    --------
-    >>> s = torch.zeros(1, 2, 3, 3)
-    >>> s[0, 0] = 1  # plane 0 is active, plane 1 is not: t = (1, 0), its mean 1/2
-    >>> c_cells(s, falloff(3, 0.9).float(), saturation=0.5).flatten()  # ψ(1/3) = 0.4
-    tensor([0.4000, 0.0000])
-    """
-    if s.ndim != 4 or pool.ndim != 2:
-        raise ValueError(f"s is (n, k, h, w) and pool (s, t), found {tuple(s.shape)} and {tuple(pool.shape)}")
-    if not saturation > 0:
-        raise ValueError(f"saturation is above zero, found {saturation}")
-    k = s.shape[1]
-    t = F.conv2d(s, pool.repeat(k, 1, 1, 1), stride=stride, padding=padding, groups=k)
-    mean = t.mean(dim=1, keepdim=True)  # the lateral inhibition v_S
-    x = F.relu((t - mean) / (1 + mean))
-    return x / (saturation + x)
 
 
 def representatives(s: Tensor, column: int) -> Winners:
@@ -314,11 +46,6 @@ def representatives(s: Tensor, column: int) -> Winners:
     Winners
         The strongest first; none if no cell fires.
 
-    Raises
-    ------
-    ValueError
-        If ``s`` is not (k, h, w) or no column fits.
-
     Examples
     --------
     Plane 0 wins two columns, and learns at one place only; plane 1 wins the third.
@@ -326,8 +53,9 @@ def representatives(s: Tensor, column: int) -> Winners:
     >>> representatives(torch.tensor([[[5.0, 0, 4, 0]], [[1.0, 0, 0, 2]]]), 1)
     Winners(plane=tensor([0, 1]), row=tensor([0, 0]), column=tensor([0, 3]))
     """
-    if s.ndim != 3 or not 1 <= column <= min(s.shape[1:]):
-        raise ValueError(f"s is (k, h, w) with places for a column of {column}, found shape {tuple(s.shape)}")
+    _, h, w = axes("s", s, "k h w")
+    if not 1 <= column <= min(h, w):
+        raise ValueError(f"s has places for a column of {column}, found shape {tuple(s.shape)}")
     best, plane = s.max(dim=0)
     value, place = F.max_pool2d(best[None, None], column, stride=1, return_indices=True)
     place = place[value > 0].unique()
@@ -365,11 +93,6 @@ class Stage(nn.Module):
         Draws the initial weights, tiny and positive.
     device, dtype
         As in ``nn.Conv2d``.
-
-    Raises
-    ------
-    ValueError
-        If a number is not above zero, or the input does not fit.
 
     Examples
     --------
@@ -439,19 +162,13 @@ class Stage(nn.Module):
     def reinforce(self, u: Tensor) -> Winners:
         """Let the representatives of one input (1, inputs, h, w) learn: Δa = q c u, Δb = q v / 2.
 
-        Raises
-        ------
-        ValueError
-            If there is not exactly one input.
-
         Examples
         --------
         >>> stage = Stage(1, 2, field=1, selectivity=4.0, column=1)
         >>> stage.reinforce(torch.tensor([[[[0.0, 3.0]]]])).column, stage.inhibit.max()
         (tensor([1]), tensor(1.5000))
         """
-        if u.ndim != 4 or len(u) != 1:
-            raise ValueError(f"one input (1, j, h, w) is learned at a time, found shape {tuple(u.shape)}")
+        axes("u, one input at a time,", u, "1 j h w")
         winners = representatives(self.s_layer(u)[0], self.column)
         field, inputs = self.blur.shape[0], u.shape[1]
         padded = F.pad(u[0], [self.padding] * 4)
@@ -486,11 +203,6 @@ class Neocognitron(nn.Module):
         one place. A larger image has more places, without any change of the weights.
     generator, device, dtype
         As in :class:`Stage`.
-
-    Raises
-    ------
-    ValueError
-        If there are not three of each.
 
     Examples
     --------
@@ -551,11 +263,6 @@ class Neocognitron(nn.Module):
         counts : three of int
             At most n each.
 
-        Raises
-        ------
-        ValueError
-            If there are not three counts, or too few images.
-
         Examples
         --------
         >>> model = Neocognitron((4, 6, 5), generator=torch.Generator().manual_seed(0))
@@ -579,18 +286,13 @@ def name_planes(responses: Tensor, labels: Tensor, *, classes: int = 10) -> Tens
 
     A plane that never wins is named -1; so is, by :func:`read`, an image to which no plane responds.
 
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, or a label is outside 0 to ``classes`` - 1.
-
     Examples
     --------
     >>> name_planes(torch.tensor([[9.0, 0, 0], [8.0, 1, 0], [0.0, 1, 0]]), torch.tensor([3, 3, 5]))
     tensor([ 3,  5, -1])
     """
-    if responses.ndim != 2 or labels.shape != responses.shape[:1] or not len(labels):
-        raise ValueError(f"responses are (n, k), labels (n,), found {tuple(responses.shape)}, {tuple(labels.shape)}")
+    n, _ = axes("responses", responses, "n k", least=1)
+    axes("labels", labels, "n", n=n)
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels are 0 to {classes - 1}, found {labels.min()} to {labels.max()}")
     value, plane = responses.max(dim=1)
@@ -603,23 +305,12 @@ def name_planes(responses: Tensor, labels: Tensor, *, classes: int = 10) -> Tens
 def read(responses: Tensor, names: Tensor) -> Tensor:
     """Return the name of the strongest named plane, (n, k), (k,) → (n,); -1 where none of them responds.
 
-    Raises
-    ------
-    ValueError
-        If there is not a name for each plane.
-
     Examples
     --------
     >>> read(torch.tensor([[1.0, 2.0, 9.0], [0.0, 0.0, 0.0]]), torch.tensor([7, 4, -1]))
     tensor([ 4, -1])
     """
-    if responses.ndim != 2 or names.shape != responses.shape[1:]:
-        raise ValueError(f"responses are (n, k), names (k,), found {tuple(responses.shape)}, {tuple(names.shape)}")
+    _, k = axes("responses", responses, "n k")
+    axes("names", names, "k", k=k)
     value, plane = torch.where(names >= 0, responses, 0).max(dim=1)
     return torch.where(value > 0, names[plane], -1)
-
-
-def _correlate(images: Tensor, kernels: Tensor) -> Tensor:
-    if images.ndim != 4 or images.shape[1] != 1 or kernels.ndim != 3:
-        raise ValueError(f"images (n, 1, h, w), kernels (k, s, t), found {tuple(images.shape)}, {tuple(kernels.shape)}")
-    return F.conv2d(images, kernels[:, None])

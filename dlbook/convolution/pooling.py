@@ -11,7 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlbook._checks import axes
 from dlbook.convolution.geometry import Pair, pair, places
+
+__all__ = ["GlobalMaxPool2d", "Pooled", "max_pool2d", "max_unpool2d"]
 
 
 class Pooled(NamedTuple):
@@ -83,8 +86,7 @@ def max_pool2d(
         raise ValueError(f"padding is at most half the window {size}, found {padding}")
     if not x.is_floating_point():
         raise ValueError(f"x is of floats, found {x.dtype}")
-    if x.ndim != 4:
-        raise ValueError(f"x is (b, c, h, w), found shape {tuple(x.shape)}")
+    axes("x", x, "b c h w")
     (down, across), (h, w) = strides, x.shape[-2:]
     height, width = places(h + 2 * top, size[0], down, d), places(w + 2 * left, size[1], across, e)
     padded = F.pad(x, (left, left, top, top), value=-torch.inf)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+__all__ = ["as_matrix", "equivariance_error"]
+
 
 def as_matrix(f: Callable[[Tensor], Tensor], shape: tuple[int, ...], *, dtype: torch.dtype = torch.float64) -> Tensor:
     """Write a linear layer as the matrix that it is: ``f(x).flatten() == as_matrix(f, shape) @ x.flatten() + f(0)``.
@@ -66,11 +68,6 @@ def equivariance_error(
     output_transform : callable, optional
         What should happen to the output; ``transform`` by default. With ``lambda y: y`` it is *invariance* that is
         tested.
-
-    Raises
-    ------
-    ValueError
-        If the two results have different shapes.
 
     Examples
     --------

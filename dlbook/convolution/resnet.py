@@ -19,6 +19,8 @@ from torch import Generator, Tensor, nn
 from dlbook._checks import image_batch
 from dlbook._draws import normal_
 
+__all__ = ["Block", "ResNet", "lesion"]
+
 SHORTCUTS = ("pad", "project", "none")
 
 
@@ -36,11 +38,6 @@ class Block(nn.Module):
     preactivation : bool
         Normalize and rectify before each convolution, not after: what is added is then never rectified.
     device, dtype : optional
-
-    Raises
-    ------
-    ValueError
-        If a number is not positive, ``c_out < c_in`` with ``"pad"``, or the shortcut is unknown.
 
     Examples
     --------
@@ -219,11 +216,6 @@ def lesion(model: ResNet, block: int) -> None:
     model : ResNet
     block : int
         Position in ``model.blocks``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such block.
 
     Examples
     --------

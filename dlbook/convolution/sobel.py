@@ -11,6 +11,8 @@ from torch import Tensor
 
 from dlbook.convolution.convolution import conv2d
 
+__all__ = ["Gradient", "sobel"]
+
 
 class Gradient(NamedTuple):
     """Sobel's estimate of how the brightness grows, eight times the change from one pixel to the next."""

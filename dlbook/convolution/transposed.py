@@ -9,7 +9,10 @@ from itertools import product
 from einops import einsum, rearrange
 from torch import Tensor
 
+from dlbook._checks import axes
 from dlbook.convolution.geometry import Pair, pair
+
+__all__ = ["conv_transpose2d"]
 
 
 def conv_transpose2d(
@@ -52,14 +55,15 @@ def conv_transpose2d(
     """
     (down, across), (d, e) = pair(stride, 1, "stride"), pair(dilation, 1, "dilation")
     (top, left), (below, beside) = pair(padding, 0, "padding"), pair(output_padding, 0, "output_padding")
-    if x.ndim != 4 or weight.ndim != 4 or groups < 1 or x.shape[1] != len(weight) or len(weight) % groups:
-        shapes = f"{tuple(x.shape)}, {tuple(weight.shape)} and {groups}"
-        raise ValueError(f"x is (b, c, h, w), weight (c, o / groups, i, j), c a multiple of groups, found {shapes}")
+    _, c, _, _ = axes("x", x, "b c h w")
+    axes("weight", weight, "c o/groups i j", c=c)
+    if groups < 1 or c % groups:
+        raise ValueError(f"c is a multiple of groups, found {c} and {groups}")
     if below >= max(down, d) or beside >= max(across, e):
         raise ValueError(f"output_padding is less than stride or dilation, found {output_padding}")
     maps = weight.shape[1] * groups
-    if bias is not None and bias.shape != (maps,):
-        raise ValueError(f"bias is ({maps},), found shape {tuple(bias.shape)}")
+    if bias is not None:
+        axes("bias", bias, "o", o=maps)
     b, _, h, w = x.shape
     i_size, j_size = weight.shape[2:]
     height, width = (h - 1) * down + d * (i_size - 1) + 1, (w - 1) * across + e * (j_size - 1) + 1

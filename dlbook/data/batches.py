@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+__all__ = ["Batches"]
+
 
 class Batches:
     """Iterate over pairs of tensors in minibatches; each iteration is one epoch in a new order.
@@ -18,11 +20,6 @@ class Batches:
         Examples a batch; the last batch of an epoch may be smaller.
     generator : torch.Generator or None
         On the CPU, draws the order of each epoch; None keeps the order of the data.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` and ``y`` differ in length, are empty, or ``size`` < 1.
 
     Examples
     --------
@@ -68,11 +65,6 @@ class Batches:
         """Return these batches as process ``rank`` of ``world`` sees them: its share of the rows of every batch.
 
         All processes must give their generators the same seed: they draw the same order and share it out.
-
-        Raises
-        ------
-        ValueError
-            If ``rank`` is not in 0 to ``world`` - 1, or some batch has fewer rows than there are processes.
         """
         if not 0 <= rank < world:
             raise ValueError(f"rank counts from 0 to world - 1 = {world - 1}, found {rank}")

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from dlbook._files import DamagedFileError, cache_folder
 
+__all__ = ["fetch"]
+
 
 def fetch(name: str, url: str, sha256: str, *, instead: str) -> Path:
     """Return the path of a downloaded file, fetching it the first time and resuming where an earlier try broke off.

@@ -3,6 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from dlbook._checks import axes
+
+__all__ = ["blobs", "rings", "two_moons", "xor"]
+
 Points = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
@@ -29,11 +33,6 @@ def xor(n: int = 4, *, noise: float = 0.0, rng: np.random.Generator | None = Non
     x : float64 (n, 2)
     y : int64 (n,)
         -1 or +1, by the corner and not by the noise.
-
-    Raises
-    ------
-    ValueError
-        If ``n`` < 1, ``noise`` < 0, or ``noise`` > 0 without ``rng``.
 
     Examples
     --------
@@ -65,11 +64,6 @@ def two_moons(n: int = 200, *, noise: float = 0.1, rng: np.random.Generator) -> 
     -------
     x : float64 (n, 2)
     y : int64 (n,)
-
-    Raises
-    ------
-    ValueError
-        If ``n`` < 1 or ``noise`` < 0.
     """
     _check(n, noise)
     y = np.where(np.arange(n) % 2 == 0, 1, -1)
@@ -98,11 +92,6 @@ def rings(
     -------
     x : float64 (n, 2)
     y : int64 (n,)
-
-    Raises
-    ------
-    ValueError
-        If ``n`` < 1, ``noise`` < 0, or a radius is not positive.
     """
     _check(n, noise)
     if min(radii) <= 0:
@@ -131,11 +120,6 @@ def blobs(n: int = 200, *, centers: NDArray[np.float64], noise: float = 1.0, rng
     y : int64 (n,)
         Index of the center, 0 to k - 1. For two classes -1 and +1 take ``2 * y - 1``.
 
-    Raises
-    ------
-    ValueError
-        If ``n`` < 1, ``noise`` < 0, or ``centers`` is not a table with at least one row.
-
     Examples
     --------
     >>> x, y = blobs(6, centers=[[0, 0], [9, 9]], rng=np.random.default_rng(0))
@@ -144,7 +128,6 @@ def blobs(n: int = 200, *, centers: NDArray[np.float64], noise: float = 1.0, rng
     """
     _check(n, noise)
     centers = np.asarray(centers, dtype=float)
-    if centers.ndim != 2 or centers.size == 0:
-        raise ValueError(f"centers is a table (k, d), found shape {centers.shape}")
+    axes("centers", centers, "k d", least=1)
     y = np.arange(n) % len(centers)
     return centers[y] + noise * rng.standard_normal((n, centers.shape[1])), y

@@ -14,6 +14,8 @@ from torch import Tensor
 from dlbook._files import SHA256, DamagedFileError, member, unpacked, verified
 from dlbook.data.downloads import fetch
 
+__all__ = ["CIFAR10_CLASSES", "FASHION_CLASSES", "Images", "cifar10", "fashion_mnist", "mnist"]
+
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 

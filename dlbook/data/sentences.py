@@ -4,6 +4,8 @@ import lzma
 
 from dlbook._files import verified
 
+__all__ = ["sentence_pairs"]
+
 
 def sentence_pairs() -> list[tuple[str, str]]:
     """Return 87,952 pairs of an English sentence of at most nine words and signs and a French translation of it.

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from dlbook._files import member
 
+__all__ = ["SAMPLE_RATE", "mu_law_expand", "speech_prompts"]
+
 SAMPLE_RATE = 8000  # samples a second
 _FILE = "speech_8khz_mulaw.npz"
 

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from dlbook._files import member, verified
 
+__all__ = ["Glove", "glove", "imagenet_classes", "king_james"]
+
 
 class Glove(NamedTuple):
     """Words and their vectors, the most frequent first."""

@@ -15,6 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook._checks import axes
+
+__all__ = ["Placement", "Transform", "distance_transform", "dpm_score", "place_part"]
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -56,11 +60,6 @@ def distance_transform(score: ArrayLike, *, stiffness: float, linear: float = 0.
     Transform
         ``value`` and ``source`` (..., n).
 
-    Raises
-    ------
-    ValueError
-        If ``score`` is empty or not finite, or ``stiffness`` is not above zero.
-
     Examples
     --------
     >>> distance_transform([0.0, 0.0, 9.0, 0.0, 0.0], stiffness=2)
@@ -69,8 +68,7 @@ def distance_transform(score: ArrayLike, *, stiffness: float, linear: float = 0.
     array([0., 4., 9., 4., 0.])
     """
     score = np.asarray(score, dtype=np.float64)
-    if score.ndim == 0 or score.size == 0:
-        raise ValueError(f"score is (..., n) with n >= 1, found shape {score.shape}")
+    axes("score", score, "... n", least=1)
     if not np.isfinite(score).all():
         raise ValueError(f"score is finite, found {score[~np.isfinite(score)][0]}")
     if not (stiffness > 0 and np.isfinite(stiffness) and np.isfinite(linear)):
@@ -136,11 +134,6 @@ def place_part(
     rows, columns : (h, w)
         That place.
 
-    Raises
-    ------
-    ValueError
-        If ``response`` is not a map, or on input that :func:`distance_transform` refuses.
-
     Examples
     --------
     >>> response = np.zeros((5, 5))
@@ -150,8 +143,7 @@ def place_part(
     (np.float64(8.0), np.int64(3), np.int64(4))
     """
     response = np.asarray(response, dtype=np.float64)
-    if response.ndim != 2:
-        raise ValueError(f"response is (h, w), found shape {response.shape}")
+    axes("response", response, "h w")
     across = distance_transform(response, stiffness=stiffness, linear=linear[1], shift=anchor[1])
     down = distance_transform(across.value.T, stiffness=stiffness, linear=linear[0], shift=anchor[0])
     rows = down.source.T
@@ -182,11 +174,6 @@ def dpm_score(
     Placement
         ``score`` (h, w), and ``rows`` and ``columns`` (p, h, w) of the parts.
 
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, or on input that :func:`distance_transform` refuses.
-
     Examples
     --------
     >>> root, parts = np.zeros((4, 4)), np.zeros((1, 4, 4))
@@ -196,9 +183,9 @@ def dpm_score(
     (array([1., 4., 5., 4.]), array([3, 3, 3, 3]))
     """
     root, parts, anchors = np.asarray(root, np.float64), np.asarray(parts, np.float64), np.asarray(anchors)
-    if root.ndim != 2 or parts.ndim != 3 or parts.shape[1:] != root.shape or anchors.shape != (len(parts), 2):
-        found = f"{root.shape}, {parts.shape} and {anchors.shape}"
-        raise ValueError(f"root is (h, w), parts (p, h, w) and anchors (p, 2), found {found}")
+    h, w = axes("root", root, "h w")
+    p, _, _ = axes("parts", parts, "p h w", h=h, w=w)
+    axes("anchors", anchors, "p 2", p=p)
     if not np.isfinite(root).all() or not np.isfinite(bias):
         raise ValueError("root and bias are finite")
     if not np.equal(anchors, np.round(anchors)).all():

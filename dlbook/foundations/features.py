@@ -15,6 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook._checks import axes
+
+__all__ = ["Gradient", "cell_histograms", "gradient", "hog", "normalize_blocks"]
+
 Floats = NDArray[np.floating]
 
 EPS = 1e-5  # ε of the norms, as scikit-image has it: a blank block stays zero
@@ -41,11 +45,6 @@ def gradient(images: ArrayLike) -> Gradient:
     -------
     Gradient
         The difference across the border of the image is zero.
-
-    Raises
-    ------
-    ValueError
-        If ``images`` has not four axes, is empty, smaller than 3 x 3, or not finite.
 
     Examples
     --------
@@ -79,11 +78,6 @@ def cell_histograms(
     -------
     (n, r, s, o)
         Votes per pixel of a cell: summed over everything, times ``cell`` squared, they are the sum of all magnitudes.
-
-    Raises
-    ------
-    ValueError
-        On input that :func:`gradient` refuses, or sizes that are not positive or do not divide the image.
 
     Examples
     --------
@@ -121,20 +115,13 @@ def normalize_blocks(cells: ArrayLike, *, block: int = 2, clip: float = CLIP) ->
     -------
     (n, r - block + 1, s - block + 1, block, block, o)
 
-    Raises
-    ------
-    ValueError
-        If ``cells`` has not four axes, is empty, not finite or negative somewhere, if no block fits, or if ``clip`` is
-        not in (0, 1].
-
     Examples
     --------
     >>> normalize_blocks([[[[3.0, 4.0]]]], block=1, clip=1).round(3)
     array([[[[[[0.6, 0.8]]]]]])
     """
     cells = np.asarray(cells)
-    if cells.ndim != 4 or cells.size == 0:
-        raise ValueError(f"cells is (n, r, s, o), found shape {cells.shape}")
+    axes("cells", cells, "n r s o", least=1)
     cells = cells if cells.dtype == np.float32 else cells.astype(np.float64)
     if not np.isfinite(cells).all() or cells.min() < 0:
         raise ValueError(f"cells are finite and at least zero, found {_first_bad(cells, cells < 0)}")
@@ -175,11 +162,6 @@ def hog(
     -------
     (n, r - block + 1, s - block + 1, block, block, o)
         ``.reshape(n, -1)`` makes the vector that a classifier reads.
-
-    Raises
-    ------
-    ValueError
-        As the two functions.
 
     Examples
     --------

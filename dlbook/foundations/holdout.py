@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = ["Sealed", "shared_rows", "split"]
+
 Integers = NDArray[np.int64]
 T = TypeVar("T")
 
@@ -28,11 +30,6 @@ def split(x: ArrayLike, fractions: Sequence[float], *, rng: np.random.Generator)
     list of int64 arrays
         Rows of each part, ascending. Every row is in exactly one. Without copies the sizes are those asked for, to
         within one example; a group of copies goes where its first one falls, which may shift the next border.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is empty, the fractions are not positive or do not add up to 1, or a part would be empty.
 
     Examples
     --------
@@ -60,11 +57,6 @@ def shared_rows(a: ArrayLike, b: ArrayLike) -> Integers:
     """Return pairs (k, 2), a row of ``a`` (n, ...) and one of ``b`` (m, ...), for each of ``b`` that ``a`` holds.
 
     Of several copies in ``a`` the first is named.
-
-    Raises
-    ------
-    ValueError
-        If a set is empty, or the examples differ in shape or type.
 
     Examples
     --------

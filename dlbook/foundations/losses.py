@@ -17,6 +17,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dlbook._checks import axes
+
+__all__ = [
+    "absolute_error",
+    "binary_nll",
+    "cross_entropy",
+    "hinge",
+    "multiclass_hinge",
+    "predict_binary",
+    "predict_probability",
+    "squared_error",
+]
+
 Reduction = Literal["mean", "sum", "none"]
 Coding = Literal["-1+1", "01"]
 
@@ -97,11 +110,6 @@ def multiclass_hinge(score: Tensor, target: Tensor, *, margin: float = 1.0, redu
     Returns
     -------
     loss : scalar, or (n,) without reduction
-
-    Raises
-    ------
-    ValueError
-        If ``margin`` is negative.
 
     Examples
     --------
@@ -212,8 +220,9 @@ def _signs(score: Tensor, target: Tensor, coding: Coding) -> Tensor:
 
 
 def _check_classes(score: Tensor, target: Tensor) -> None:
-    if score.ndim != 2 or score.shape[0] == 0 or score.shape[1] < 2 or target.shape != score.shape[:1]:
-        found = f"{tuple(score.shape)} and {tuple(target.shape)}"
-        raise ValueError(f"score is (n, k) with k >= 2 and target (n,), found {found}")
+    n, k = axes("score", score, "n k", least=1)
+    if k < 2:
+        raise ValueError(f"score has a column for each of at least two classes, found shape {tuple(score.shape)}")
+    axes("target", target, "n", n=n)
     if target.dtype != torch.int64:
         raise ValueError(f"targets are class numbers of dtype int64, found {target.dtype}")

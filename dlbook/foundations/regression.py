@@ -16,6 +16,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook._checks import axes
+
+__all__ = [
+    "Fields",
+    "Posterior",
+    "fit_polynomial",
+    "grid_posterior",
+    "leave_one_out",
+    "posterior",
+    "posterior_fields",
+    "powers",
+    "ridge",
+    "ten_points",
+]
+
 Floats = NDArray[np.float64]
 
 _X = (0.86, 0.09, -0.85, 0.87, -0.44, -0.43, -1.10, 0.40, -0.96, 0.17)
@@ -50,11 +65,6 @@ def ten_points() -> tuple[Floats, Floats]:
 
 def powers(x: ArrayLike, degree: int) -> Floats:
     """Return the features 1, x, x², ..., x**degree of numbers ``x`` (n,), as a table (n, degree + 1).
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not a finite list of numbers, or ``degree`` not an integer of at least 0.
 
     Examples
     --------
@@ -133,11 +143,6 @@ def ridge(features: ArrayLike, y: ArrayLike, *, strength: float) -> Floats:
     -------
     weight : (p,) or (p, k)
 
-    Raises
-    ------
-    ValueError
-        If ``features`` is empty or not a table, ``y`` does not fit it, something is not finite, or ``strength`` < 0.
-
     Notes
     -----
     With the singular value decomposition U S Vᵀ of the features the solution is V diag(s / (s² + strength)) Uᵀ y. The
@@ -205,11 +210,6 @@ def posterior(features: ArrayLike, y: ArrayLike, *, noise: float, prior: float) 
     prior : float
         Standard deviation τ of every weight before any example was seen; the mean is 0.
 
-    Raises
-    ------
-    ValueError
-        If ``noise`` or ``prior`` is not positive, or on input that :func:`ridge` refuses.
-
     Examples
     --------
     >>> posterior([[1.0]], [2.0], noise=1.0, prior=1.0)
@@ -227,11 +227,6 @@ def posterior_fields(weight: ArrayLike, features: ArrayLike, y: ArrayLike, *, no
     """Return the gradients, at ``weight`` (..., p), of the negative log-likelihood and the negative log-prior.
 
     Their sum is the gradient of the negative log-posterior; it is zero at ``posterior(...).mean``.
-
-    Raises
-    ------
-    ValueError
-        If the last axis of ``weight`` is not ``p``, and as :func:`posterior`.
 
     Examples
     --------
@@ -261,11 +256,6 @@ def grid_posterior(log_joint: Callable[[Floats], ArrayLike], *axes: ArrayLike) -
     -------
     density : (m_1, ..., m_p)
         Its sum times the area of a cell is one. It knows nothing of what lies outside of the grid.
-
-    Raises
-    ------
-    ValueError
-        If an axis is not evenly spaced, or ``log_joint`` is nowhere finite, somewhere NaN or +inf, or of a wrong shape.
 
     Examples
     --------
@@ -301,8 +291,7 @@ def _vector(name: str, x: ArrayLike) -> Floats:
 
 def _table(features: ArrayLike, y: ArrayLike, *, columns: bool = False) -> tuple[Floats, Floats]:
     features, y = np.asarray(features, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if features.ndim != 2 or features.size == 0:
-        raise ValueError(f"features are a table (n, p) with n, p >= 1, found shape {features.shape}")
+    axes("features", features, "n p", least=1)
     if y.ndim not in ((1, 2) if columns else (1,)) or len(y) != len(features):
         raise ValueError(f"y has one entry for each of {len(features)} rows, found shape {y.shape}")
     for name, array in (("features", features), ("y", y)):

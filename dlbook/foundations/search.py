@@ -15,6 +15,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
+__all__ = ["Game", "Path", "alphabeta", "astar", "forward_chain", "minimax", "tic_tac_toe_moves", "tic_tac_toe_value"]
+
 Node = TypeVar("Node", bound=Hashable)
 Position = TypeVar("Position")
 Remembered = TypeVar("Remembered", bound=Hashable)
@@ -93,11 +95,6 @@ def astar(
     Path or None
         None if the goal cannot be reached.
 
-    Raises
-    ------
-    ValueError
-        If a step has a negative cost, or a step or guess is NaN.
-
     Notes
     -----
     A node is expanded again when a cheaper way to it turns up after its expansion, which happens only if the guess is
@@ -155,11 +152,6 @@ def minimax(
     Game
         ``visited`` counts different positions.
 
-    Raises
-    ------
-    ValueError
-        If a game that goes on has no move, or ``value`` is NaN.
-
     Examples
     --------
     >>> tree = ((3, 5), (2, 9))  # the first player is sure of 3 in the first branch, of 2 in the second
@@ -201,11 +193,6 @@ def alphabeta(
     Game
         ``visited`` counts positions each time that they are reached.
 
-    Raises
-    ------
-    ValueError
-        As :func:`minimax`.
-
     Examples
     --------
     >>> tree = [[3, 5], [2, 9]]  # the 9 is never looked at: with the 2 the second branch is already worse than 3
@@ -244,11 +231,6 @@ def tic_tac_toe_moves(board: str) -> list[str]:
     board : str
         Nine letters, row by row: ``x``, ``o``, or ``.`` for an empty square.
 
-    Raises
-    ------
-    ValueError
-        If it is no board, or the numbers of x and o are not those of a game in which x began.
-
     Examples
     --------
     >>> tic_tac_toe_moves("xoxoxoxo.")
@@ -265,11 +247,6 @@ def tic_tac_toe_value(board: str) -> int | None:
     ----------
     board : str
         As in :func:`tic_tac_toe_moves`.
-
-    Raises
-    ------
-    ValueError
-        As :func:`tic_tac_toe_moves`.
 
     Examples
     --------

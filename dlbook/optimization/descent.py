@@ -11,6 +11,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+__all__ = [
+    "Descent",
+    "gradient_descent",
+    "natural_gradient",
+    "natural_gradient_step",
+    "numerical_gradient",
+    "softmax_fisher",
+    "trust_region_step",
+]
+
 Function = Callable[[Tensor], Tensor]
 
 
@@ -41,12 +51,6 @@ def gradient_descent(function: Function, start: Tensor, *, rate: float | Callabl
     -------
     Descent
         ``path`` (steps + 1, d) and ``values`` (steps + 1,).
-
-    Raises
-    ------
-    ValueError
-        If ``start`` is not a finite tensor of floats, a rate is not positive and finite, ``steps`` < 1, or the function
-        is no scalar that depends on its argument.
 
     Examples
     --------
@@ -105,11 +109,6 @@ def numerical_gradient(function: Function, x: Tensor, *, step: float | None = No
     tensor
         Like ``x``: one partial derivative for each entry.
 
-    Raises
-    ------
-    ValueError
-        If ``x`` is not a finite tensor of floats, ``step`` is not positive and finite, or the function is no scalar.
-
     Examples
     --------
     >>> numerical_gradient(lambda x: x[0] * x[1] ** 2, torch.tensor([2.0, 3.0], dtype=torch.float64))
@@ -155,11 +154,6 @@ def trust_region_step(gradient: Tensor, epsilon: float, *, norm: float = 2) -> T
     -------
     tensor
         Like ``gradient``. It has norm ``epsilon``; or it is zero where the gradient is zero and all steps are alike.
-
-    Raises
-    ------
-    ValueError
-        If the gradient is not a finite tensor of floats, ``epsilon`` is not positive and finite, or ``norm`` < 1.
 
     Examples
     --------
@@ -207,11 +201,6 @@ def softmax_fisher(weight: Tensor, x: Tensor) -> Tensor:
     tensor
         (k d, k d), entries in the order of ``weight.flatten()``.
 
-    Raises
-    ------
-    ValueError
-        If ``weight`` and ``x`` are not finite tables of floats of one width and one dtype, or there is one class only.
-
     Examples
     --------
     >>> softmax_fisher(torch.zeros(2, 1), torch.tensor([[2.0]]))
@@ -254,11 +243,6 @@ def natural_gradient(weight: Tensor, x: Tensor, y: Tensor) -> Tensor:
     tensor
         (k, d)
 
-    Raises
-    ------
-    ValueError
-        As in :func:`softmax_fisher`, or if ``y`` is not one class for each row of ``x``.
-
     Examples
     --------
     >>> x, y = torch.tensor([[1.0], [1.0], [1.0], [1.0]]), torch.tensor([0, 0, 0, 1])
@@ -288,11 +272,6 @@ def natural_gradient_step(weight: Tensor, x: Tensor, y: Tensor, epsilon: float) 
     -------
     tensor
         (k, d), to be added to ``weight``; zero where the gradient is zero.
-
-    Raises
-    ------
-    ValueError
-        As in :func:`natural_gradient`, or if ``epsilon`` is not positive and finite.
 
     Examples
     --------

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "RMSprop"]
+
 State = dict[str, Tensor]  # what is remembered of one parameter
 
 
@@ -48,24 +50,12 @@ class _Updates(Optimizer):
                     raise ValueError(f"{name} is a number, at least 0 and {wanted}, found {value!r}")
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add parameters with options of their own; what is not given is as in the constructor.
-
-        Raises
-        ------
-        ValueError
-            If an option is out of its range.
-        """
+        """Add parameters with options of their own; what is not given is as in the constructor."""
         self._check({**self.defaults, **param_group})
         super().add_param_group(param_group)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state of this optimizer or of its counterpart in ``torch.optim``.
-
-        Raises
-        ------
-        ValueError
-            If the state is that of another kind of optimizer, or holds an option that the constructor refuses.
-        """
+        """Go on from a state of this optimizer or of its counterpart in ``torch.optim``."""
         for group in state_dict["param_groups"]:
             missing = sorted(self.defaults.keys() - group.keys() - self._ours.keys())
             if missing:
@@ -162,11 +152,6 @@ class SGD(_Updates):
     maximize : bool
         Go uphill.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of its range, or ``nesterov`` comes without momentum or with dampening.
-
     Examples
     --------
     >>> p = torch.tensor([3.0], requires_grad=True)
@@ -224,11 +209,6 @@ class Momentum(SGD):
         lecture does (S3:129): the same path as without it for ``lr * (1 - momentum)``. Torch's nearest relative,
         ``dampening=momentum``, takes its first gradient whole and so takes another path.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of its range, or an average is asked for and a dampening given.
-
     Examples
     --------
     >>> p = torch.tensor([3.0], requires_grad=True)
@@ -281,11 +261,6 @@ class Nesterov(SGD):
     params, lr, momentum, weight_decay, maximize
         As in :class:`SGD`, with momentum above 0.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
-
     Examples
     --------
     >>> p = torch.tensor([3.0], requires_grad=True)
@@ -333,11 +308,6 @@ class Adagrad(_Updates):
         Is added to the root; the paper's δ.
     maximize : bool
         Go uphill.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
 
     Examples
     --------
@@ -396,11 +366,6 @@ class RMSprop(_Updates):
         Subtract the square of the average gradient before the root (Graves, 2013).
     maximize : bool
         Go uphill.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
 
     Examples
     --------
@@ -465,11 +430,6 @@ class Adam(_Updates):
     maximize : bool
         Go uphill.
 
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
-
     Examples
     --------
     >>> p = torch.tensor([3.0, 300.0], requires_grad=True)
@@ -521,11 +481,6 @@ class AdamW(Adam):
         As in :class:`Adam`.
     weight_decay : float
         The paper's λ; its factor η is the rate here, as in torch.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of its range.
 
     Examples
     --------

@@ -11,6 +11,8 @@ of it, which ``dlbook.training.fit`` steps after every update.
 import math
 from collections.abc import Callable
 
+__all__ = ["constant", "cosine", "inverse_time", "step_decay", "warm_up"]
+
 Schedule = Callable[[int], float]
 
 
@@ -35,11 +37,6 @@ def step_decay(every: int, *, factor: float = 0.1) -> Schedule:
     factor : float
         Above 0, at most 1.
 
-    Raises
-    ------
-    ValueError
-        If ``every`` < 1 or the factor is outside.
-
     Examples
     --------
     >>> [step_decay(2, factor=0.5)(t) for t in range(6)]
@@ -61,11 +58,6 @@ def inverse_time(half: float) -> Schedule:
     half : float
         Step at which the rate has halved.
 
-    Raises
-    ------
-    ValueError
-        If ``half`` is not positive and finite.
-
     Examples
     --------
     >>> [inverse_time(2)(t) for t in (0, 2, 6)]
@@ -85,11 +77,6 @@ def cosine(steps: int, *, floor: float = 0.0) -> Schedule:
         Step at which the floor is reached. (``CosineAnnealingLR`` of torch rises again after it.)
     floor : float
         From 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If ``steps`` < 1 or the floor is outside.
 
     Examples
     --------
@@ -113,11 +100,6 @@ def warm_up(steps: int, then: Schedule) -> Schedule:
         Steps of the rise.
     then : callable
         What follows; it counts from 0 again.
-
-    Raises
-    ------
-    ValueError
-        If ``steps`` < 1.
 
     Examples
     --------

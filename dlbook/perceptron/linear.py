@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from dlbook._checks import finite_table
 
+__all__ = ["MulticlassPerceptron", "Pass", "SoftmaxRegression", "one_pass"]
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -47,12 +49,6 @@ def one_pass(x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: ArrayLike) -> 
     -------
     Pass
         ``weight`` (k, d), ``bias`` (k,), the rows ``mistakes`` (m,) that were corrected, and for each its ``rivals``.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` is not a finite table, ``y`` has another length or holds anything but classes of ``weight``, or
-        ``weight`` and ``bias`` do not fit ``x``.
 
     Examples
     --------
@@ -114,11 +110,6 @@ class MulticlassPerceptron:
     converged : bool
         True if the last pass had none.
 
-    Raises
-    ------
-    ValueError
-        If ``max_epochs`` is less than one.
-
     Examples
     --------
     >>> model = MulticlassPerceptron().fit([[0.0, 3.0], [3.0, 0.0], [-3.0, -3.0]], [0, 1, 2])
@@ -171,13 +162,7 @@ class MulticlassPerceptron:
         return x @ self.weight.T + self.bias
 
     def predict(self, x: ArrayLike) -> Integers:
-        """Classify ``x`` (n, d): the class of the largest score, the first of several, int64 (n,).
-
-        Raises
-        ------
-        ValueError
-            As :meth:`decision_function`.
-        """
+        """Classify ``x`` (n, d): the class of the largest score, the first of several, int64 (n,)."""
         return self.decision_function(x).argmax(axis=1)
 
 
@@ -216,11 +201,6 @@ class SoftmaxRegression(nn.Module):
     weight : (k, d)
     bias : (k,)
 
-    Raises
-    ------
-    ValueError
-        If ``in_features`` < 1 or ``classes`` < 2.
-
     Examples
     --------
     >>> model = SoftmaxRegression(784, 10)
@@ -251,13 +231,7 @@ class SoftmaxRegression(nn.Module):
         return f"in_features={self.weight.shape[1]}, classes={self.weight.shape[0]}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (n, k) for inputs (n, d), or images (n, ...) that have d pixels.
-
-        Raises
-        ------
-        ValueError
-            If an example has another number of features.
-        """
+        """Return logits (n, k) for inputs (n, d), or images (n, ...) that have d pixels."""
         flat = x.flatten(1)
         if flat.shape[1] != self.weight.shape[1]:
             raise ValueError(f"an example has {self.weight.shape[1]} features, found x of shape {tuple(x.shape)}")

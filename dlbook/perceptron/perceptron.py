@@ -18,7 +18,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dlbook._checks import finite_table
+from dlbook._checks import axes, finite_table
+
+__all__ = ["AveragedPerceptron", "Bound", "Pass", "Perceptron", "novikoff_bound", "one_pass"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -61,12 +63,6 @@ def one_pass(x: ArrayLike, y: ArrayLike, weight: ArrayLike, bias: float) -> Pass
     -------
     Pass
         ``weight`` (d,), ``bias``, and the rows ``mistakes`` (m,) that were corrected.
-
-    Raises
-    ------
-    ValueError
-        If ``x`` or ``y`` is empty, of the wrong shape or not finite, a label is not -1 or +1, or ``weight`` or ``bias``
-        does not fit ``x``.
 
     Notes
     -----
@@ -150,11 +146,6 @@ class Perceptron:
     converged : bool
         True if the last pass had none; ``y * score > 0`` then holds for every example.
 
-    Raises
-    ------
-    ValueError
-        If ``max_epochs`` is not a positive integer.
-
     Examples
     --------
     >>> x, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, 1]  # OR
@@ -203,13 +194,7 @@ class Perceptron:
         return _scores(self, x)
 
     def predict(self, x: ArrayLike) -> Integers:
-        """Classify ``x`` (n, d) as -1 or +1, int64 (n,): +1 where the score is at least zero.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`decision_function`.
-        """
+        """Classify ``x`` (n, d) as -1 or +1, int64 (n,): +1 where the score is at least zero."""
         return np.where(_scores(self, x) >= 0, 1, -1)
 
 
@@ -236,11 +221,6 @@ class AveragedPerceptron:
         Corrections in each pass of the perceptron that is averaged.
     converged : bool
         True if its last pass had none. The average may still be wrong on some example.
-
-    Raises
-    ------
-    ValueError
-        If ``epochs`` is not a positive integer.
 
     Examples
     --------
@@ -294,13 +274,7 @@ class AveragedPerceptron:
         return _scores(self, x)
 
     def predict(self, x: ArrayLike) -> Integers:
-        """Classify ``x`` (n, d) as -1 or +1, int64 (n,): +1 where the score is at least zero.
-
-        Raises
-        ------
-        ValueError
-            As :meth:`decision_function`.
-        """
+        """Classify ``x`` (n, d) as -1 or +1, int64 (n,): +1 where the score is at least zero."""
         return np.where(_scores(self, x) >= 0, 1, -1)
 
 
@@ -362,8 +336,7 @@ def _examples(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 def _parameters(weight: ArrayLike, bias: float, width: int) -> tuple[Floats, float]:
     weight = np.asarray(weight, dtype=np.float64)
-    if weight.shape != (width,):
-        raise ValueError(f"x has {width} features, so weight is ({width},), found shape {weight.shape}")
+    axes("weight", weight, "d", d=width)
     if not (np.isfinite(weight).all() and math.isfinite(bias)):
         raise ValueError(f"weight and bias are finite, found {weight} and {bias}")
     return weight, float(bias)

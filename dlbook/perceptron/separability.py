@@ -17,6 +17,16 @@ from scipy.optimize import linprog, nnls
 
 from dlbook._checks import finite_table
 
+__all__ = [
+    "Hyperplane",
+    "Nearest",
+    "common_point",
+    "in_hull",
+    "is_separable",
+    "nearest_hull_points",
+    "separating_hyperplane",
+]
+
 Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-9  # of a cloud's extent: hulls that are nearer than that are taken to touch
@@ -53,11 +63,6 @@ def in_hull(points: ArrayLike, cloud: ArrayLike) -> NDArray[np.bool_]:
     inside : bool (m,)
         The hull's border belongs to it, within a relative error of ``TOLERANCE``.
 
-    Raises
-    ------
-    ValueError
-        If one of them is empty, not a finite table, or their widths differ.
-
     Examples
     --------
     >>> in_hull([[0.5, 0.5], [1, 1]], [[0, 0], [1, 0], [0, 1]])
@@ -87,11 +92,6 @@ def is_separable(c: ArrayLike, d: ArrayLike) -> bool:
     bool
         False also if the hulls only touch, or are nearer than ``TOLERANCE`` of their extent.
 
-    Raises
-    ------
-    ValueError
-        If a cloud is empty or not a finite table, or their widths differ.
-
     Examples
     --------
     >>> is_separable([[0, 1], [1, 0], [1, 1]], [[0, 0]]), is_separable([[0, 1], [1, 0]], [[0, 0], [1, 1]])  # OR, XOR
@@ -113,11 +113,6 @@ def common_point(c: ArrayLike, d: ArrayLike) -> Nearest | None:
     ----------
     c : (n, d)
     d : (m, d)
-
-    Raises
-    ------
-    ValueError
-        As :func:`is_separable`.
 
     Examples
     --------
@@ -145,11 +140,6 @@ def separating_hyperplane(c: ArrayLike, d: ArrayLike) -> Hyperplane | None:
         Where ``a @ x + b`` is positive.
     d : (m, d)
         Where it is negative.
-
-    Raises
-    ------
-    ValueError
-        As :func:`is_separable`.
 
     Examples
     --------
@@ -181,11 +171,6 @@ def nearest_hull_points(c: ArrayLike, d: ArrayLike) -> Nearest:
     -------
     Nearest
         If the hulls meet, p and q agree up to rounding.
-
-    Raises
-    ------
-    ValueError
-        If a cloud is empty or not a finite table, or their widths differ.
 
     Examples
     --------

@@ -123,7 +123,7 @@ W, B, X, T = network((5, 7, 3))
 BAD = {
     "found 0 and 0": lambda: forward([], [], X),
     "found 2 and 1": lambda: forward(W, B[:1], X),
-    r"n, d >= 1, found shape \(5,\)": lambda: forward(W, B, X[0]),
+    r"x is \(n, d\) .*, found shape \(5,\)": lambda: forward(W, B, X[0]),
     r"found shape \(0, 5\)": lambda: forward(W, B, X[:0]),
     r"layer 1 reads 4 numbers.*found \(7, 5\)": lambda: forward(W, B, X[:, :4]),
     r"layer 2 reads 7 numbers.*found \(7, 3\)": lambda: forward([W[0], W[1].T], B, X),

@@ -95,7 +95,9 @@ BAD = {
     r"\(n, c, h, w\), found \(2, 3\)": lambda: unfold(X, 2),
     "at least 1, padding 0, found 0": lambda: unfold(IMAGES, 0),
     "6 x 2 does not fit into 4 x 5": lambda: unfold(IMAGES, (6, 2)),
-    r"found \(2, 3, 4, 5\) and \(7, 2, 3, 3\)": lambda: conv2d(IMAGES, Tensor(np.ones((7, 2, 3, 3)))),
+    r"weight is \(k, 3, height, width\), found shape \(7, 2, 3, 3\)": lambda: conv2d(
+        IMAGES, Tensor(np.ones((7, 2, 3, 3)))
+    ),
     r"each of the 7 kernels, found shape \(6,\)": lambda: conv2d(
         IMAGES, Tensor(np.ones((7, 3, 3, 3))), Tensor(np.ones(6))
     ),

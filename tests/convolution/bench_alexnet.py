@@ -8,7 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench import Case
-from dlbook.convolution.alexnet import AlexNet, LocalResponseNorm, SmallAlexNet, random_crop_and_flip
+from dlbook.convolution.alexnet import AlexNet, SmallAlexNet
+from dlbook.convolution.response_norm import LocalResponseNorm
+from dlbook.regularization.augmentation import random_crop_and_flip
 
 
 def cases() -> Iterator[Case]:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from bench import Case
-from dlbook.convolution.inception import GOOGLENET, Inception, embed_kernels, factor_kernel
+from dlbook.convolution.inception import GOOGLENET, Inception
+from dlbook.convolution.kernels import embed_kernels, factor_kernel
 
 
 def step(model: nn.Module, x: Tensor) -> None:

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from skimage.filters import gabor_kernel
 
 from bench import Case
-from dlbook.convolution.neocognitron import Stage, gabor
+from dlbook.convolution.gabor import gabor
+from dlbook.convolution.neocognitron import Stage
 from dlbook.data import mnist
 
 

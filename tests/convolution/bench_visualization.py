@@ -6,7 +6,7 @@ import torch
 
 from bench import Case
 from dlbook.convolution.efficientnet import EfficientNetLite0
-from dlbook.convolution.visualization import guided_backpropagation
+from dlbook.convolution.rectifiers import guided_backpropagation
 
 
 def cases() -> Iterator[Case]:

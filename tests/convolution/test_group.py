@@ -280,7 +280,7 @@ def test_printed_layers_say_their_sizes():
         (lambda: compose(0, -1), "from 0 to 7"),
         (lambda: inverse(1.0), "whole numbers"),
         (lambda: cayley_table(2), "order is 1, 4"),
-        (lambda: transform(torch.zeros(3), 1), "images are"),
+        (lambda: transform(torch.zeros(3), 1), r"x is \(\.\.\., h, w\), found"),
         (lambda: transform(torch.zeros(3, 3), 8), "from 0 to 7"),
         (lambda: transform_maps(torch.zeros(4, 3, 3), 4), "from 0 to 3"),
         (lambda: transform_maps(torch.zeros(3, 3, 3), 1), "maps on a group"),

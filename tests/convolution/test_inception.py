@@ -7,21 +7,8 @@ from torch import nn
 from torch.testing import assert_close
 
 from common import F64, noise, size, stream, with_biases
-from dlbook.convolution.convolution import Conv2d
-from dlbook.convolution.group import P4Conv2d
-from dlbook.convolution.inception import (
-    GOOGLENET,
-    GoogLeNet,
-    Inception,
-    SmallInception,
-    embed_kernels,
-    factor_kernel,
-    multiply_adds,
-)
-from dlbook.convolution.lenet import TableConv2d, connection_table
-from dlbook.perceptron.linear import SoftmaxRegression
-
-# Inception
+from dlbook.convolution.counting import multiply_adds
+from dlbook.convolution.inception import GOOGLENET, GoogLeNet, Inception, SmallInception
 
 
 def test_a_module_is_four_functional_branches():
@@ -82,10 +69,9 @@ def test_a_module_rejects_widths(widths):
         Inception(*widths)
 
 
-# GoogLeNet: Table 1 of the paper. Its "ops" column in millions, of multiply-adds. The column of parameters counts in
-# units of 1,024, where it agrees with its own widths (the linear layer, 1,024,000 weights, is "1000K").
-
 OPS = {"3a": 128, "3b": 304, "4a": 73, "4b": 88, "4c": 100, "4d": 119, "4e": 170, "5b": 71}
+
+
 OUTPUTS = {
     "3a": (256, 28),
     "3b": (480, 14),
@@ -143,9 +129,6 @@ def test_googlenet_rejects():
         GoogLeNet(0)
     with pytest.raises(ValueError, match="3, h, w"):
         GoogLeNet(7, device="meta")(torch.zeros(1, 1, 64, 64, device="meta"))
-
-
-# SmallInception
 
 
 def test_small_inception_has_the_published_count():
@@ -213,120 +196,9 @@ def test_small_inception_rejects():
         SmallInception(device="meta")(torch.zeros(2, 3, 28, device="meta"))
 
 
-# multiply_adds
-
-
-def test_multiply_adds_by_hand():
-    model = nn.Sequential(
-        nn.Conv2d(3, 5, 3, padding=1),  # 11 · 7 places, 5 maps, 27 weights each
-        nn.Conv2d(5, 10, 3, stride=2, groups=5),  # 5 · 3 places, 10 maps, 9 weights each
-        nn.Flatten(),
-        nn.Dropout(),
-        nn.Linear(150, 13),
-    )
-    assert multiply_adds(model, (3, 11, 7)) == {"0": 77 * 5 * 27, "1": 15 * 10 * 9, "4": 150 * 13}
-    assert model.training
-    assert model[3].training
-    assert not model[0]._forward_hooks
-
-
-def test_multiply_adds_of_the_books_layers_by_hand():
-    # 8 x 8 places, 8 maps, kernels of 3 x 5 x 5
-    assert multiply_adds(Conv2d(3, 8, 5), (3, 12, 12)) == multiply_adds(nn.Conv2d(3, 8, 5), (3, 12, 12)) == {"": 38400}
-    # four turned copies of each of 5 maps, kernels of 2 x 4 x 3 x 3, 5 x 7 places
-    assert multiply_adds(P4Conv2d(2, 5, 3), (2, 4, 7, 9)) == {"": 4 * 5 * 35 * 2 * 4 * 9}
-    # 60 kernels of 5 x 5 at 10 x 10 places
-    assert multiply_adds(TableConv2d(connection_table(), 5), (6, 14, 14)) == {"": 60 * 25 * 100}
-    assert multiply_adds(SoftmaxRegression(12, 5), (12,)) == {"": 60}
-
-
-def test_multiply_adds_refuses_weights_that_it_does_not_know():
-    model = nn.Sequential(nn.Linear(3, 5), nn.Bilinear(5, 5, 2))
-    with pytest.raises(ValueError, match="layer '1', Bilinear, multiplies is not known"):
-        multiply_adds(model, (3,))
-
-
-def test_multiply_adds_counts_a_shared_layer_at_every_call():
-    layer = nn.Linear(7, 7)
-    assert sum(multiply_adds(nn.Sequential(layer, layer), (7,)).values()) == 2 * 49
-
-
 def test_multiply_adds_leaves_running_means_alone():
     model = SmallInception(generator=stream())
     before = model.features[0][1].running_var.clone()
     multiply_adds(model, (3, 28, 28))
     assert torch.equal(before, model.features[0][1].running_var)
     assert model.features[0][1].training
-
-
-def test_multiply_adds_rejects():
-    with pytest.raises(ValueError, match="one input"):
-        multiply_adds(nn.Linear(3, 5), ())
-    model = nn.Linear(3, 5)
-    with pytest.raises(ValueError, match="no input of shape"):
-        multiply_adds(model, (7,))
-    assert not model._forward_hooks
-
-
-# embed_kernels
-
-
-def test_embedded_branches_are_one_convolution():
-    weights = [noise(o, 3, k, k, seed=k) for o, k in ((2, 1), (5, 3), (7, 5))]
-    x = noise(2, 3, 11, 13)
-    expected = torch.cat([F.conv2d(x, w, padding=w.shape[-1] // 2) for w in weights], dim=1)
-    whole = embed_kernels(weights, 5)
-    assert_close(F.conv2d(x, whole, padding=2), expected, rtol=1e-12, atol=1e-12)
-    assert_close(F.conv2d(x, embed_kernels(weights, 7), padding=3), expected, rtol=1e-12, atol=1e-12)
-    assert (whole == 0).sum() == 2 * 3 * 24 + 5 * 3 * 16
-
-
-@pytest.mark.parametrize(
-    ("shapes", "side"),
-    [([], 5), ([(2, 3, 1, 1), (2, 4, 3, 3)], 5), ([(2, 3, 2, 2)], 5), ([(2, 3, 7, 7)], 5), ([(2, 3, 3, 3)], 4)],
-)
-def test_embed_kernels_rejects(shapes, side):
-    with pytest.raises(ValueError, match="found"):
-        embed_kernels([torch.zeros(shape) for shape in shapes], side)
-
-
-# factor_kernel
-
-
-def test_a_bottleneck_is_one_convolution_and_is_found_again():
-    reduce, expand = noise(3, 7, 1, 1), noise(5, 3, 3, 3, seed=1)
-    whole = torch.einsum("orij,rc->ocij", expand, reduce[:, :, 0, 0])
-    x = noise(2, 7, 11, 13, seed=2)
-    expected = F.conv2d(F.conv2d(x, reduce), expand, padding=1)
-    assert_close(F.conv2d(x, whole, padding=1), expected, rtol=1e-12, atol=1e-12)
-    found = factor_kernel(whole, 3)
-    assert_close(F.conv2d(F.conv2d(x, found.reduce), found.expand, padding=1), expected, rtol=1e-10, atol=1e-10)
-    assert_close(found.reduce[:, :, 0, 0] @ found.reduce[:, :, 0, 0].T, torch.eye(3, dtype=F64))
-
-
-def test_the_error_is_that_of_eckart_and_young_and_least_among_random_bottlenecks():
-    weight = noise(5, 7, 3, 3)
-    values = torch.linalg.svdvals(torch.einsum("ocij->oijc", weight).reshape(45, 7))
-
-    def miss(reduce, expand):
-        return (weight - torch.einsum("orij,rc->ocij", expand, reduce[:, :, 0, 0])).norm()
-
-    for rank in range(1, 8):
-        ours = miss(*factor_kernel(weight, rank))
-        assert_close(ours, values[rank:].norm(), rtol=1e-9, atol=1e-9)
-        rows = torch.linalg.qr(noise(7, rank, seed=rank))[0].T  # a random reduction, with the best expansion for it
-        other = torch.einsum("ocij,rc->orij", weight, rows)
-        assert ours <= miss(rows[:, :, None, None], other) + 1e-9
-
-
-def test_a_rank_above_the_number_of_rows_is_filled_with_zeros():
-    weight = noise(2, 7, 1, 1)
-    reduce, expand = factor_kernel(weight, 5)
-    assert reduce.shape == (5, 7, 1, 1)
-    assert_close(torch.einsum("orij,rc->ocij", expand, reduce[:, :, 0, 0]), weight)
-
-
-@pytest.mark.parametrize("rank", [0, 8])
-def test_factor_kernel_rejects(rank):
-    with pytest.raises(ValueError, match="rank"):
-        factor_kernel(noise(5, 7, 3, 3), rank)

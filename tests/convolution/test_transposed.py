@@ -49,7 +49,7 @@ def test_conv_transpose2d_is_the_adjoint_of_conv2d():
     ("arguments", "options", "message"),
     [
         ((X[0], W), {}, "x is"),
-        ((X, W), {}, "x is"),  # six kernels, four maps
+        ((X, W), {}, r"weight is \(4, o/groups, i, j\), found"),  # six kernels, four maps
         ((X, W[:4]), {"groups": 3}, "multiple of groups"),
         ((X, W[:4], torch.zeros(5)), {}, "bias is"),
         ((X, W[:4]), {"output_padding": 1}, "output_padding"),

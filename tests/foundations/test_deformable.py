@@ -99,7 +99,7 @@ def test_without_parts_the_root_speaks_alone():
 @pytest.mark.parametrize(
     ("score", "springs", "words"),
     [
-        ([], {}, r"n >= 1, found shape \(0,\)"),
+        ([], {}, r"at least 1, found shape \(0,\)"),
         (3.0, {}, "found shape"),
         ([1.0, np.nan], {}, "score is finite, found nan"),
         ([1.0, -np.inf], {}, "score is finite, found -inf"),
@@ -117,7 +117,7 @@ def test_bad_scores_and_springs_are_named(score, springs, words):
 @pytest.mark.parametrize(
     ("root", "parts", "anchors", "words"),
     [
-        (np.zeros((4, 5)), np.zeros((2, 5, 4)), np.zeros((2, 2)), r"\(4, 5\), \(2, 5, 4\)"),
+        (np.zeros((4, 5)), np.zeros((2, 5, 4)), np.zeros((2, 2)), r"parts is \(p, 4, 5\), found shape \(2, 5, 4\)"),
         (np.zeros((4, 5)), np.zeros((2, 4, 5)), np.zeros((3, 2)), r"\(3, 2\)"),
         (np.zeros(4), np.zeros((2, 4, 5)), np.zeros((2, 2)), r"root is \(h, w\)"),
         (np.zeros((4, 5)), np.zeros((1, 4, 5)), [(0.5, 1)], "whole numbers"),

@@ -367,7 +367,7 @@ def test_rejects_bad_examples_and_keeps_what_was_learned(x, y, message):
 @pytest.mark.parametrize("function", [one_pass, novikoff_bound])
 def test_rejects_a_start_that_does_not_fit(function):
     x, y = [[1.0, 2.0]], [1]
-    with pytest.raises(ValueError, match=r"2 features, so weight is \(2,\), found shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"weight is \(2,\), found shape \(3,\)"):
         function(x, y, np.zeros(3), 0.0)
     with pytest.raises(ValueError, match="weight and bias are finite"):
         function(x, y, [np.nan, 0.0], 0.0)

@@ -1,0 +1,1 @@
+"""Why a network that could learn anything by heart learns something."""
