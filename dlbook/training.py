@@ -201,9 +201,9 @@ def _mean_over_processes(total: float, seen: int, world: int) -> float:
     return total / seen
 
 
-def accuracy(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the fraction of rows whose largest logit is at their label: logits (n, classes), y int64 (n,)."""
-    return (logits.argmax(dim=-1) == y).double().mean()
+def accuracy(score: Tensor, target: Tensor) -> Tensor:
+    """Return the fraction of rows whose largest score is at their label: score (n, classes), target int64 (n,)."""
+    return (score.argmax(dim=-1) == target).double().mean()
 
 
 @torch.no_grad()

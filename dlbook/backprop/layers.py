@@ -20,13 +20,13 @@ __all__ = ["conv2d", "cross_entropy", "max_pool2d", "unfold"]
 Array = NDArray[Any]
 
 
-def unfold(x: Tensor, size: int | tuple[int, int], *, stride: int = 1, padding: int = 0) -> Tensor:
+def unfold(x: Tensor, kernel_size: int | tuple[int, int], *, stride: int = 1, padding: int = 0) -> Tensor:
     """Lay out the patches of images as columns, as ``torch.nn.functional.unfold`` does.
 
     Parameters
     ----------
     x : (n, c, h, w)
-    size : int or (int, int)
+    kernel_size : int or (int, int)
         Height and width of a patch.
     stride : int
         From one patch to the next, in both directions.
@@ -42,11 +42,13 @@ def unfold(x: Tensor, size: int | tuple[int, int], *, stride: int = 1, padding: 
     >>> unfold(Tensor(np.arange(9.0).reshape(1, 1, 3, 3)), 2).data[0, :, 0]  # the first patch
     array([0., 1., 3., 4.])
     """
-    height, width = size if isinstance(size, tuple) else (size, size)
+    height, width = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
     if x.ndim != 4:
         raise ValueError(f"x has shape (n, c, h, w), found {x.shape}")
     if min(height, width, stride) < 1 or padding < 0:
-        raise ValueError(f"size and stride are at least 1, padding 0, found {size}, {stride} and {padding}")
+        raise ValueError(
+            f"kernel_size and stride are at least 1, padding 0, found {kernel_size}, {stride} and {padding}"
+        )
     n, c, h, w = x.shape
     tall, wide = h + 2 * padding, w + 2 * padding
     if tall < height or wide < width:
@@ -94,16 +96,18 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
     return maps if bias is None else maps + bias.reshape(k, 1, 1)
 
 
-def max_pool2d(x: Tensor, size: int) -> Tensor:
-    """Return the largest entry of each size x size tile (n, c, h, w) -> (n, c, h // size, w // size).
+def max_pool2d(x: Tensor, kernel_size: int) -> Tensor:
+    """Return the largest entry of each square tile of side k = ``kernel_size``: (n, c, h, w) -> (n, c, h // k, w // k).
 
     Rows and columns that fill no tile are left out, as in torch; entries that tie share the gradient.
     """
-    if x.ndim != 4 or size < 1 or min(x.shape[2:]) < size:
-        raise ValueError(f"x is (n, c, h, w) with h, w >= size >= 1, found {x.shape} and size {size}")
-    down, across = x.shape[2] // size, x.shape[3] // size
+    if x.ndim != 4 or kernel_size < 1 or min(x.shape[2:]) < kernel_size:
+        raise ValueError(
+            f"x is (n, c, h, w) with h, w >= kernel_size >= 1, found {x.shape} and kernel_size {kernel_size}"
+        )
+    down, across = x.shape[2] // kernel_size, x.shape[3] // kernel_size
     # All first entries of the tiles, all second ones, ...: whole arrays to compare, and no short axis to walk along.
-    spans = [[slice(k, k + size * (n - 1) + 1, size) for k in range(size)] for n in (down, across)]
+    spans = [[slice(k, k + kernel_size * (n - 1) + 1, kernel_size) for k in range(kernel_size)] for n in (down, across)]
     places = [(..., rows, columns) for rows in spans[0] for columns in spans[1]]
     top = reduce(np.maximum, (x.data[place] for place in places))
 
@@ -121,20 +125,19 @@ def max_pool2d(x: Tensor, size: int) -> Tensor:
     return record("max_pool2d", top, Edge(x, push, pull))
 
 
-def cross_entropy(logits: Tensor, labels: ArrayLike) -> Tensor:
-    """Return the mean over examples of -log softmax(logits)[label], from (n, k) and integer (n,).
+def cross_entropy(score: Tensor, target: ArrayLike) -> Tensor:
+    """Return the mean over examples of -log softmax(score)[label], from (n, k) and integer (n,).
 
     Examples
     --------
     >>> round(cross_entropy(Tensor([[0.0, 0.0]]), [1]).item(), 6)  # log 2
     0.693147
     """
-    names = as_array(labels)
-    if logits.ndim != 2 or not len(logits) or names.shape != logits.shape[:1] or names.dtype.kind not in "iu":
+    names = as_array(target)
+    if score.ndim != 2 or not len(score) or names.shape != score.shape[:1] or names.dtype.kind not in "iu":
         raise ValueError(
-            f"logits are (n, k) with n >= 1 and labels integers (n,), found {logits.shape} and {names.dtype} "
-            f"{names.shape}"
+            f"score is (n, k) with n >= 1 and target integers (n,), found {score.shape} and {names.dtype} {names.shape}"
         )
-    if names.min() < 0 or names.max() >= logits.shape[1]:
-        raise ValueError(f"labels lie in 0 ... {logits.shape[1] - 1}, found {names.min()} ... {names.max()}")
-    return (logits.logsumexp(axis=1) - logits[np.arange(len(names)), names]).mean()
+    if names.min() < 0 or names.max() >= score.shape[1]:
+        raise ValueError(f"targets lie in 0 ... {score.shape[1] - 1}, found {names.min()} ... {names.max()}")
+    return (score.logsumexp(axis=1) - score[np.arange(len(names)), names]).mean()

@@ -101,7 +101,8 @@ def s_cells(
     axes("blur", blur, "s t", s=s, t=t)
     e = F.conv2d(u, excite, padding=padding)
     h = 2 * threshold(selectivity) * inhibit[:, None, None] * v_cells(u, blur, padding=padding)
-    return selectivity * F.relu((e - h) / (1 + h))  # (1 + e) / (1 + h) - 1, without cancellation
+    x = (e - h).div_(h.add_(1)).relu_()  # (1 + e) / (1 + h) - 1, without cancellation; in place, for the maps are large
+    return selectivity * x if x.requires_grad else x.mul_(selectivity)
 
 
 def c_cells(s: Tensor, pool: Tensor, *, saturation: float, stride: int = 1, padding: int = 0) -> Tensor:

@@ -5,9 +5,9 @@ Tan and Le (2019), arXiv:1905.11946, Table 1, for the stages of EfficientNet-B0;
 (Liu, 2020) for what was changed for phones: no squeeze-and-excitation, ReLU6 in place of swish, stem and head that do
 not grow with the network.
 
-The papers' symbols → ours: expansion factor t → ``expansion``, k' → ``c_out``, s → ``stride``.  Axes: b images, c maps,
-h and w pixels.  The weights were trained by Google with TensorFlow, whose ``SAME`` padding puts an odd row or column at
-the end; torch's would put it at both ends, and the answers would be a little off.
+The papers' symbols → ours: expansion factor t → ``expansion``, k' → ``out_channels``, s → ``stride``.  Axes: b images,
+c maps, h and w pixels.  The weights were trained by Google with TensorFlow, whose ``SAME`` padding puts an odd row or
+column at the end; torch's would put it at both ends, and the answers would be a little off.
 """
 
 import importlib.util
@@ -37,7 +37,7 @@ class SameConv2d(nn.Conv2d):
 
     Parameters
     ----------
-    c_in, c_out, kernel_size, stride, groups : int
+    in_channels, out_channels, kernel_size, stride, groups : int
         As in ``torch.nn.Conv2d``.
 
     Examples
@@ -46,11 +46,11 @@ class SameConv2d(nn.Conv2d):
     torch.Size([1, 5, 4, 5])
     """
 
-    def __init__(self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(c_in, c_out, kernel_size, stride, groups=groups, bias=False)
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c_in, h, w) to (b, c_out, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        """Map (b, in_channels, h, w) to (b, out_channels, ⌈h / stride⌉, ⌈w / stride⌉)."""
         k, s = self.kernel_size[0], self.stride[0]
         down, across = (max((-(-n // s) - 1) * s + k - n, 0) for n in x.shape[-2:])
         if down % 2 == across % 2 == 0:  # the same on both sides: no copy of the maps
@@ -66,12 +66,14 @@ def _normalized(convolution: SameConv2d) -> list[nn.Module]:
 class InvertedResidual(nn.Module):
     """Widen by 1 x 1, filter each map on its own, narrow by 1 x 1, and add the input if the shape is still the same.
 
+    With c = ``in_channels``, o = ``out_channels``, k = ``kernel_size`` and t = ``expansion``:
+
     ===================== ================== ============================ ===========
     layer                 weights            maps                         after it
     ===================== ================== ============================ ===========
-    1 x 1 convolution     t c_in²            t c_in                       norm, ReLU6
-    k x k, one map each   k² t c_in          t c_in, every ``stride``-th  norm, ReLU6
-    1 x 1 convolution     t c_in c_out       c_out                        norm
+    1 x 1 convolution     t c²               t c                          norm, ReLU6
+    k x k, one map each   k² t c             t c, every ``stride``-th     norm, ReLU6
+    1 x 1 convolution     t c o              o                            norm
     ===================== ================== ============================ ===========
 
     A usual residual block is wide at its ends; this one is narrow there, and its narrow ends stay linear: a ReLU in few
@@ -79,7 +81,7 @@ class InvertedResidual(nn.Module):
 
     Parameters
     ----------
-    c_in, c_out : int
+    in_channels, out_channels : int
     kernel_size, stride, expansion : int
         Table 1 has 3, 1 or 2, and 6.
 
@@ -90,20 +92,24 @@ class InvertedResidual(nn.Module):
     (torch.Size([1, 24, 4, 4]), False)
     """
 
-    def __init__(self, c_in: int, c_out: int, kernel_size: int = 3, stride: int = 1, expansion: int = 6) -> None:
-        if min(c_in, c_out, kernel_size, stride, expansion) < 1:
-            found = f"{c_in}, {c_out}, {kernel_size}, {stride} and {expansion}"
-            raise ValueError(f"c_in, c_out, kernel_size, stride and expansion are at least 1, found {found}")
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, expansion: int = 6
+    ) -> None:
+        if min(in_channels, out_channels, kernel_size, stride, expansion) < 1:
+            found = f"{in_channels}, {out_channels}, {kernel_size}, {stride} and {expansion}"
+            raise ValueError(
+                f"in_channels, out_channels, kernel_size, stride and expansion are at least 1, found {found}"
+            )
         super().__init__()
-        wide = c_in * expansion
-        self.adds = stride == 1 and c_in == c_out
-        layers = [*_normalized(SameConv2d(c_in, wide, 1)), nn.ReLU6()] if expansion > 1 else []
+        wide = in_channels * expansion
+        self.adds = stride == 1 and in_channels == out_channels
+        layers = [*_normalized(SameConv2d(in_channels, wide, 1)), nn.ReLU6()] if expansion > 1 else []
         layers += [*_normalized(SameConv2d(wide, wide, kernel_size, stride, groups=wide)), nn.ReLU6()]
-        layers += _normalized(SameConv2d(wide, c_out, 1))
+        layers += _normalized(SameConv2d(wide, out_channels, 1))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c_in, h, w) to (b, c_out, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        """Map (b, in_channels, h, w) to (b, out_channels, ⌈h / stride⌉, ⌈w / stride⌉)."""
         y = self.layers(x)
         return x + y if self.adds else y
 
@@ -115,7 +121,7 @@ class EfficientNetLite0(nn.Module):
     ----------
     classes : int
     generator : torch.Generator, optional
-        Draws the weights: convolutions normal with variance 2 / (k k c_out / groups), the last layer uniform in
+        Draws the weights: convolutions normal with variance 2 / (k k out_channels / groups), the last layer uniform in
         ±1 / √1280.  Weights of :func:`load_pretrained` replace them.
 
     Raises
@@ -137,14 +143,16 @@ class EfficientNetLite0(nn.Module):
             raise ValueError(f"classes is at least 1, found {classes}")
         super().__init__()
         self.stem = nn.Sequential(*_normalized(SameConv2d(3, 32, 3, 2)), nn.ReLU6())
-        blocks, c_in, self.ends = [], 32, []
-        for expansion, kernel_size, stride, c_out, repeats in STAGES:
+        blocks, in_channels, self.ends = [], 32, []
+        for expansion, kernel_size, stride, out_channels, repeats in STAGES:
             for i in range(repeats):
-                blocks.append(InvertedResidual(c_in, c_out, kernel_size, stride if i == 0 else 1, expansion))
-                c_in = c_out
+                blocks.append(
+                    InvertedResidual(in_channels, out_channels, kernel_size, stride if i == 0 else 1, expansion)
+                )
+                in_channels = out_channels
             self.ends.append(len(blocks))
         self.blocks = nn.ModuleList(blocks)
-        self.head = nn.Sequential(*_normalized(SameConv2d(c_in, 1280, 1)), nn.ReLU6())
+        self.head = nn.Sequential(*_normalized(SameConv2d(in_channels, 1280, 1)), nn.ReLU6())
         self.dropout = nn.Dropout(0.2)
         self.fc = nn.Linear(1280, classes)
         for module in self.modules():

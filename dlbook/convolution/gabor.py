@@ -15,13 +15,13 @@ __all__ = ["complex_cells", "gabor", "gabor_bank", "simple_cells"]
 
 
 def gabor(
-    size: int, *, orientation: float, wavelength: float, width: float, phase: float = 0.0, aspect: float = 1.0
+    kernel_size: int, *, orientation: float, wavelength: float, width: float, phase: float = 0.0, aspect: float = 1.0
 ) -> Tensor:
     """Sample a plane wave under a Gaussian that sums to one, the model of a simple cell (Daugman, 1985).
 
     Parameters
     ----------
-    size : int
+    kernel_size : int
         Side of the kernel, odd.
     orientation : float
         Direction in which the wave runs, radians, from the columns' axis toward the rows' (its stripes are across).
@@ -36,18 +36,18 @@ def gabor(
 
     Returns
     -------
-    (size, size) float64
+    (kernel_size, kernel_size) float64
 
     Examples
     --------
     >>> gabor(3, orientation=0, wavelength=4, width=1)[1].mul(100).round().tolist()  # crest in the middle, zero beside
     [0.0, 16.0, 0.0]
     """
-    if size < 1 or size % 2 == 0:
-        raise ValueError(f"size is odd and positive, found {size}")
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ValueError(f"kernel_size is odd and positive, found {kernel_size}")
     if not (wavelength > 0 and width > 0 and aspect > 0):
         raise ValueError(f"wavelength, width and aspect are above zero, found {wavelength}, {width}, {aspect}")
-    place = torch.arange(size, dtype=torch.float64) - size // 2
+    place = torch.arange(kernel_size, dtype=torch.float64) - kernel_size // 2
     y, x = place[:, None], place[None, :]
     along = x * math.cos(orientation) + y * math.sin(orientation)
     across = y * math.cos(orientation) - x * math.sin(orientation)
@@ -55,12 +55,12 @@ def gabor(
     return envelope * torch.cos(2 * math.pi * along / wavelength + phase)
 
 
-def gabor_bank(size: int, orientations: int, *, wavelength: float, width: float, aspect: float = 1.0) -> Tensor:
+def gabor_bank(kernel_size: int, orientations: int, *, wavelength: float, width: float, aspect: float = 1.0) -> Tensor:
     """Return even and odd kernels of orientations spread evenly over half a turn.
 
     Returns
     -------
-    (orientations, 2, size, size) float64
+    (orientations, 2, kernel_size, kernel_size) float64
         ``[:, 0]`` even, ``[:, 1]`` odd: each row is a quadrature pair for :func:`complex_cells`.
 
     Examples
@@ -75,7 +75,7 @@ def gabor_bank(size: int, orientations: int, *, wavelength: float, width: float,
             torch.stack(
                 [
                     gabor(
-                        size,
+                        kernel_size,
                         orientation=math.pi * i / orientations,
                         wavelength=wavelength,
                         width=width,

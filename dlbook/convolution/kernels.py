@@ -20,20 +20,20 @@ class Factors(NamedTuple):
     expand: Tensor  # (o, r, k, k)
 
 
-def embed_kernels(weights: Sequence[Tensor], size: int) -> Tensor:
+def embed_kernels(weights: Sequence[Tensor], kernel_size: int) -> Tensor:
     """Write parallel convolutions of one input as a single one: zeros around each kernel, then stack the outputs.
 
     Parameters
     ----------
     weights : sequence of (o, c, k, k)
         Kernels of the branches, with odd k and one c; each branch is padded by (k - 1) / 2.
-    size : int
+    kernel_size : int
         Side of the common kernel, odd, at least the largest k.
 
     Returns
     -------
-    (sum of o, c, size, size)
-        Its convolution, padded by (size - 1) / 2, is the concatenation of the branches'.
+    (sum of o, c, kernel_size, kernel_size)
+        Its convolution, padded by (kernel_size - 1) / 2, is the concatenation of the branches'.
 
     Examples
     --------
@@ -43,9 +43,11 @@ def embed_kernels(weights: Sequence[Tensor], size: int) -> Tensor:
     shapes = [tuple(weight.shape) for weight in weights]
     if not shapes or any(len(shape) != 4 or shape[1] != shapes[0][1] or shape[2] != shape[3] for shape in shapes):
         raise ValueError(f"weights are (o, c, k, k) with one c, found shapes {shapes}")
-    if size % 2 == 0 or any(shape[2] % 2 == 0 or shape[2] > size for shape in shapes):
-        raise ValueError(f"sides of kernels are odd and at most size = {size}, which is odd, found {shapes}")
-    margins = [(size - weight.shape[-1]) // 2 for weight in weights]
+    if kernel_size % 2 == 0 or any(shape[2] % 2 == 0 or shape[2] > kernel_size for shape in shapes):
+        raise ValueError(
+            f"sides of kernels are odd and at most kernel_size = {kernel_size}, which is odd, found {shapes}"
+        )
+    margins = [(kernel_size - weight.shape[-1]) // 2 for weight in weights]
     return torch.cat([F.pad(weight, (m, m, m, m)) for weight, m in zip(weights, margins, strict=True)])
 
 

@@ -113,7 +113,7 @@ class CoveringConv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c_in, h, w) to (b, c_out, h - k + 1, w - k + 1)."""
+        """Map (b, in_channels, h, w) to (b, out_channels, h - k + 1, w - k + 1)."""
         if x.shape[2:] != self.kernel_size:
             return super().forward(x)
         return F.linear(x.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
@@ -263,43 +263,43 @@ class ModernLeNet(nn.Module):
         return self.output(self.features(x))
 
 
-def mse_criterion(logits: Tensor, target: Tensor) -> Tensor:
+def mse_criterion(score: Tensor, target: Tensor) -> Tensor:
     """Return eq. (8): the mean squared distance of the state to the code of the right class.
 
     Parameters
     ----------
-    logits : (b, classes)
+    score : (b, classes)
         Minus the squared distances, as :class:`LeNet5` returns them.
     target : int64 (b,)
     """
-    _check_targets(logits, target)
-    return -logits.gather(1, target[:, None]).mean()
+    _check_targets(score, target)
+    return -score.gather(1, target[:, None]).mean()
 
 
-def map_criterion(logits: Tensor, target: Tensor, *, rubbish: float) -> Tensor:
+def map_criterion(score: Tensor, target: Tensor, *, rubbish: float) -> Tensor:
     """Return eq. (9): cross-entropy, with one more class for what is no digit, whose logit is ``-rubbish``.
 
-    Eq. (9) reads ``y_D + log(exp(-j) + sum_i exp(-y_i))``; with logits ``-y_i`` and ``-j`` that is the negative
+    Eq. (9) reads ``y_D + log(exp(-j) + sum_i exp(-y_i))``; with scores ``-y_i`` and ``-j`` that is the negative
     logarithm of the softmax at D.  Far from every code the rubbish class wins, and the gradient is that of
     :func:`mse_criterion`; near the codes it is that of cross-entropy.
 
     Parameters
     ----------
-    logits : (b, classes)
+    score : (b, classes)
     target : int64 (b,)
     rubbish : float
         j of the paper, a squared distance; its value is not printed there. ``math.inf`` leaves the class out.
 
     Examples
     --------
-    >>> logits, target = torch.tensor([[-1.0, -3.0]]), torch.tensor([0])
-    >>> torch.isclose(map_criterion(logits, target, rubbish=math.inf), F.cross_entropy(logits, target))
+    >>> score, target = torch.tensor([[-1.0, -3.0]]), torch.tensor([0])
+    >>> torch.isclose(map_criterion(score, target, rubbish=math.inf), F.cross_entropy(score, target))
     tensor(True)
     """
     if not rubbish > 0:
         raise ValueError(f"rubbish is a positive squared distance, found {rubbish}")
-    _check_targets(logits, target)
-    return F.cross_entropy(F.pad(logits, (0, 1), value=-rubbish), target)
+    _check_targets(score, target)
+    return F.cross_entropy(F.pad(score, (0, 1), value=-rubbish), target)
 
 
 def _layer(
@@ -332,9 +332,9 @@ def _check_images(x: Tensor, *, exactly: bool) -> None:
         raise ValueError(f"images are floats, found {x.dtype}: prepare() turns bytes into them")
 
 
-def _check_targets(logits: Tensor, target: Tensor) -> None:
-    b, _ = axes("logits", logits, "b classes", least=1)
+def _check_targets(score: Tensor, target: Tensor) -> None:
+    b, _ = axes("score", score, "b classes", least=1)
     axes("target", target, "b", b=b)
-    if target.dtype != torch.int64 or target.min() < 0 or target.max() >= logits.shape[1]:
+    if target.dtype != torch.int64 or target.min() < 0 or target.max() >= score.shape[1]:
         found = f"{target.dtype} from {target.min()} to {target.max()}"
-        raise ValueError(f"targets are int64 from 0 to {logits.shape[1] - 1}, found {found}")
+        raise ValueError(f"targets are int64 from 0 to {score.shape[1] - 1}, found {found}")

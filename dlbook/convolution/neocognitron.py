@@ -281,7 +281,7 @@ class Neocognitron(nn.Module):
         return self
 
 
-def name_planes(responses: Tensor, labels: Tensor, *, classes: int = 10) -> Tensor:
+def name_planes(responses: Tensor, target: Tensor, *, classes: int = 10) -> Tensor:
     """Name each plane after the class that it wins most often, the only use of labels: (n, k), (n,) → (k,).
 
     A plane that never wins is named -1; so is, by :func:`read`, an image to which no plane responds.
@@ -292,12 +292,12 @@ def name_planes(responses: Tensor, labels: Tensor, *, classes: int = 10) -> Tens
     tensor([ 3,  5, -1])
     """
     n, _ = axes("responses", responses, "n k", least=1)
-    axes("labels", labels, "n", n=n)
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels are 0 to {classes - 1}, found {labels.min()} to {labels.max()}")
+    axes("target", target, "n", n=n)
+    if target.min() < 0 or target.max() >= classes:
+        raise ValueError(f"targets are 0 to {classes - 1}, found {target.min()} to {target.max()}")
     value, plane = responses.max(dim=1)
     heard = value > 0
-    pairs = plane[heard] * classes + labels[heard]
+    pairs = plane[heard] * classes + target[heard]
     votes = torch.bincount(pairs, minlength=responses.shape[1] * classes).view(-1, classes)
     return torch.where(votes.sum(dim=1) > 0, votes.argmax(dim=1), -1)
 

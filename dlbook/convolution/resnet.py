@@ -29,7 +29,7 @@ class Block(nn.Module):
 
     Parameters
     ----------
-    c_in, c_out : int
+    in_channels, out_channels : int
     stride : int
         Of the first convolution.
     shortcut : {"pad", "project", "none"}
@@ -48,8 +48,8 @@ class Block(nn.Module):
 
     def __init__(
         self,
-        c_in: int,
-        c_out: int,
+        in_channels: int,
+        out_channels: int,
         stride: int = 1,
         *,
         shortcut: str = "pad",
@@ -57,27 +57,29 @@ class Block(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if min(c_in, c_out, stride) < 1:
-            raise ValueError(f"c_in, c_out and stride are at least 1, found {c_in}, {c_out} and {stride}")
+        if min(in_channels, out_channels, stride) < 1:
+            raise ValueError(
+                f"in_channels, out_channels and stride are at least 1, found {in_channels}, {out_channels} and {stride}"
+            )
         if shortcut not in SHORTCUTS:
             raise ValueError(f"shortcut is one of {SHORTCUTS}, found {shortcut!r}")
-        if shortcut == "pad" and c_out < c_in:
-            raise ValueError(f"padding adds maps and removes none, found {c_in} maps in and {c_out} out")
+        if shortcut == "pad" and out_channels < in_channels:
+            raise ValueError(f"padding adds maps and removes none, found {in_channels} maps in and {out_channels} out")
         super().__init__()
-        self.c_in, self.c_out, self.stride = c_in, c_out, stride
+        self.in_channels, self.out_channels, self.stride = in_channels, out_channels, stride
         self.shortcut, self.preactivation = shortcut, preactivation
         options: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False, **options)
-        self.bn1 = nn.BatchNorm2d(c_in if preactivation else c_out, **options)
-        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False, **options)
-        self.bn2 = nn.BatchNorm2d(c_out, **options)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False, **options)
+        self.bn1 = nn.BatchNorm2d(in_channels if preactivation else out_channels, **options)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False, **options)
+        self.bn2 = nn.BatchNorm2d(out_channels, **options)
         self.downsample: nn.Module | None = None
-        if shortcut == "project" and (stride > 1 or c_in != c_out):
-            projection = nn.Conv2d(c_in, c_out, 1, stride, bias=False, **options)
-            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(c_out, **options))
+        if shortcut == "project" and (stride > 1 or in_channels != out_channels):
+            projection = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False, **options)
+            self.downsample = nn.Sequential(projection, nn.BatchNorm2d(out_channels, **options))
 
     def residual(self, x: Tensor) -> Tensor:
-        """Return F(x), what the block adds: (b, c_in, h, w) → (b, c_out, ⌈h / stride⌉, ⌈w / stride⌉)."""
+        """Return F(x), what the block adds: (b, in_channels, h, w) → (b, out_channels, ⌈h / stride⌉, ⌈w / stride⌉)."""
         if self.preactivation:
             x = self.conv1(F.relu(self.bn1(x)))
             return self.conv2(F.relu(self.bn2(x)))
@@ -91,7 +93,7 @@ class Block(nn.Module):
         if self.downsample is not None:
             return self.downsample(x)
         x = x[:, :, :: self.stride, :: self.stride]
-        return F.pad(x, (0, 0, 0, 0, 0, self.c_out - self.c_in))
+        return F.pad(x, (0, 0, 0, 0, 0, self.out_channels - self.in_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``skip(x) + residual(x)``, rectified unless ``preactivation``."""
@@ -117,7 +119,8 @@ class ResNet(nn.Module):
     shortcut, preactivation
         Of every :class:`Block`.
     generator : torch.Generator, optional
-        Draws the weights of all convolutions: normal, with variance 2 / (k k c_out) (Sec. 3.4 and its reference 13).
+        Draws the weights of all convolutions: normal, with variance 2 / (k k o) for o maps (Sec. 3.4 and its
+            reference 13).
     device, dtype : optional
 
     Raises
@@ -162,22 +165,22 @@ class ResNet(nn.Module):
         options: dict[str, Any] = {"device": device, "dtype": dtype}
         self.conv1 = nn.Conv2d(channels, width, side, stride, padding=side // 2, bias=False, **options)
         self.stages = [f"layer{i}" for i in range(1, len(stages) + 1)]
-        c_in = width
+        in_channels = width
         for i, (name, blocks) in enumerate(zip(self.stages, stages, strict=True)):
             layers = []
             for j in range(blocks):
                 first = j == 0 and i > 0
                 kind = {"shortcut": shortcut, "preactivation": preactivation, **options}
-                layers.append(Block(c_in, width * 2**i, 2 if first else 1, **kind))
-                c_in = width * 2**i
+                layers.append(Block(in_channels, width * 2**i, 2 if first else 1, **kind))
+                in_channels = width * 2**i
             self.add_module(name, nn.Sequential(*layers))
-        self.bn1 = nn.BatchNorm2d(c_in if preactivation else width, **options)
-        self.fc = nn.Linear(c_in, classes, **options)
+        self.bn1 = nn.BatchNorm2d(in_channels if preactivation else width, **options)
+        self.fc = nn.Linear(in_channels, classes, **options)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 outputs = module.out_channels * module.weight[0, 0].numel()
                 normal_(module.weight, (2 / outputs) ** 0.5, generator)
-        normal_(self.fc.weight, c_in**-0.5, generator)
+        normal_(self.fc.weight, in_channels**-0.5, generator)
         nn.init.zeros_(self.fc.bias)
 
     @property

@@ -39,7 +39,7 @@ class TableConv2d(nn.Module):
 
     Parameters
     ----------
-    table : bool (c_out, c_in)
+    table : bool (out_channels, in_channels)
         True where an output map looks at an input map.
     kernel_size : int
         Side of the square kernels.
@@ -73,7 +73,9 @@ class TableConv2d(nn.Module):
         super().__init__()
         if table.dtype != torch.bool or table.ndim != 2 or table.shape[1] == 0 or not table.any(dim=1).all():
             found = f"{table.dtype} of shape {tuple(table.shape)}"
-            raise ValueError(f"table is bool (c_out, c_in) with a True in each row, found {found}:\n{table}")
+            raise ValueError(
+                f"table is bool (out_channels, in_channels) with a True in each row, found {found}:\n{table}"
+            )
         if kernel_size < 1:
             raise ValueError(f"kernel_size is at least 1, found {kernel_size}")
         self.register_buffer("table", table.to(device))
@@ -84,12 +86,12 @@ class TableConv2d(nn.Module):
         uniform_(self.weight, (2.4 / inputs)[:, None, None], generator)
 
     def dense_weight(self) -> Tensor:
-        """Return the kernels (c_out, c_in, k, k), with zeros where there is no connection."""
+        """Return the kernels (out_channels, in_channels, k, k), with zeros where there is no connection."""
         kernels = self.weight.new_zeros(*self.table.shape, *self.weight.shape[1:])
         return kernels.masked_scatter(self.table[:, :, None, None], self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (b, c_in, h, w) to (b, c_out, h - k + 1, w - k + 1)."""
+        """Map (b, in_channels, h, w) to (b, out_channels, h - k + 1, w - k + 1)."""
         maps, side = self.table.shape[1], self.weight.shape[-1]
         if x.ndim != 4 or x.shape[1] != maps or min(x.shape[2:]) < side:
             raise ValueError(f"x is (b, {maps}, h, w) with h, w >= {side}, found shape {tuple(x.shape)}")

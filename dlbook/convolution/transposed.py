@@ -4,10 +4,9 @@ Sources: Dumoulin and Visin (2016), arXiv:1603.07285, Sec. 4; Zeiler et al. (201
 Axes: b images, c input maps, o output maps, h and w pixels, i and j places of the kernel, g groups.
 """
 
-from itertools import product
-
-from einops import einsum, rearrange
+from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
 from dlbook._checks import axes
 from dlbook.convolution.geometry import Pair, pair
@@ -69,12 +68,9 @@ def conv_transpose2d(
     height, width = (h - 1) * down + d * (i_size - 1) + 1, (w - 1) * across + e * (j_size - 1) + 1
     if min(b, h, w, i_size, j_size, height + below - 2 * top, width + beside - 2 * left) < 1:
         raise ValueError(f"nothing is left of shapes {tuple(x.shape)} and {tuple(weight.shape)}, padding {padding}")
-    x = rearrange(x, "b (g c) h w -> b g c h w", g=groups)
-    kernels = rearrange(weight, "(g c) o i j -> g c o i j", g=groups)
-    y = x.new_zeros(b, groups, weight.shape[1], height + below, width + beside)
-    for i, j in product(range(i_size), range(j_size)):
-        rows = slice(i * d, i * d + (h - 1) * down + 1, down)
-        columns = slice(j * e, j * e + (w - 1) * across + 1, across)
-        y[..., rows, columns] += einsum(kernels[..., i, j], x, "g c o, b g c h w -> b g o h w")
-    y = rearrange(y, "b g o h w -> b (g o) h w")[..., top : y.shape[-2] - top, left : y.shape[-1] - left]
+    x = rearrange(x, "b (g c) h w -> b g c (h w)", g=groups)
+    kernels = rearrange(weight, "(g c) o i j -> g c (o i j)", g=groups)
+    scattered = rearrange(kernels.mT @ x, "b g k n -> b (g k) n")  # what each pixel sends; fold adds up where it lands
+    y = F.fold(scattered, (height, width), (i_size, j_size), dilation=(d, e), stride=(down, across))
+    y = F.pad(y, (-left, beside - left, -top, below - top))
     return y if bias is None else y + bias[:, None, None]

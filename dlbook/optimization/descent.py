@@ -31,8 +31,8 @@ class Descent(NamedTuple):
     values: Tensor  # (steps + 1,)
 
 
-def gradient_descent(function: Function, start: Tensor, *, rate: float | Callable[[int], float], steps: int) -> Descent:
-    """Walk down: ``steps`` times, move against the gradient, ``x - rate * gradient``.
+def gradient_descent(function: Function, start: Tensor, *, lr: float | Callable[[int], float], steps: int) -> Descent:
+    """Walk down: ``steps`` times, move against the gradient, ``x - lr * gradient``.
 
     Nothing stops it: a rate that is too large shows in a path that grows, to infinity in the end. Where the function
     has a kink, autograd returns one of its sub-gradients, and this is the sub-gradient method.
@@ -43,7 +43,7 @@ def gradient_descent(function: Function, start: Tensor, *, rate: float | Callabl
         Maps a tensor like ``start`` to a scalar, by operations that autograd knows.
     start : (d,), or any other shape
         Floats. It is not changed.
-    rate : float or callable
+    lr : float or callable
         Size of a step, η; or η_t as a function of the step t = 0, 1, ...
     steps : int
 
@@ -54,13 +54,13 @@ def gradient_descent(function: Function, start: Tensor, *, rate: float | Callabl
 
     Examples
     --------
-    >>> gradient_descent(lambda x: (x**2).sum(), torch.tensor([8.0]), rate=0.25, steps=3).path.flatten()
+    >>> gradient_descent(lambda x: (x**2).sum(), torch.tensor([8.0]), lr=0.25, steps=3).path.flatten()
     tensor([8., 4., 2., 1.])
     """
     _finite_floats("start", start)
     if steps < 1:
         raise ValueError(f"steps counts the steps, at least 1, found {steps}")
-    rates = [rate(t) for t in range(steps)] if callable(rate) else [rate] * steps
+    rates = [lr(t) for t in range(steps)] if callable(lr) else [lr] * steps
     for t, eta in enumerate(rates):
         if not (eta > 0 and math.isfinite(eta)):
             raise ValueError(f"a rate is positive and finite, found {eta} at step {t}")

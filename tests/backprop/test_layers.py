@@ -101,7 +101,7 @@ BAD = {
     r"each of the 7 kernels, found shape \(6,\)": lambda: conv2d(
         IMAGES, Tensor(np.ones((7, 3, 3, 3))), Tensor(np.ones(6))
     ),
-    "h, w >= size >= 1": lambda: max_pool2d(IMAGES, 5),
+    "h, w >= kernel_size >= 1": lambda: max_pool2d(IMAGES, 5),
     r"found \(2, 3\) and int64 \(3,\)": lambda: cross_entropy(X, [0, 1, 2]),
     r"0 ... 2, found 0 ... 3": lambda: cross_entropy(X, [0, 3]),
     r"found \(2, 3\) and float64": lambda: cross_entropy(X, [0.0, 1.0]),

@@ -22,7 +22,7 @@ def cases() -> Iterator[Case]:
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(16, 16, 32, 32, generator=draw).requires_grad_()
     notes = {
-        "conv2d": "one product a place of the kernel, to be read; Conv2d is the layer for use",
+        "conv2d": "one product a row of the kernel, to be read; Conv2d is the layer for use",
         "conv2d_unfold": "writes down each patch, which torch's kernels read in place",
         "conv2d_fft": "spectra are complex and stored; what it costs does not depend on the kernel",
     }

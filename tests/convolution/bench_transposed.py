@@ -28,5 +28,5 @@ def cases() -> Iterator[Case]:
         lambda: step(lambda a, w: conv_transpose2d(a, w, stride=2), x, stamp),
         lambda: step(lambda a, w: F.conv_transpose2d(a, w, stride=2), x, stamp),
         "torch.nn.functional.conv_transpose2d",
-        "one product a place of the kernel, to be read",
+        "writes down what each pixel sends, which torch adds up in place",
     )

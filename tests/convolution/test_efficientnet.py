@@ -121,13 +121,13 @@ def by_functions(block, x, kernel, stride, expansion):
 
 @pytest.mark.parametrize("expansion", [1, 3])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("c_out", [5, 7])
+@pytest.mark.parametrize("out_channels", [5, 7])
 @pytest.mark.parametrize("kernel", [3, 5])
-def test_inverted_residual_matches_functions(expansion, stride, c_out, kernel):
-    block = shaken(InvertedResidual(5, c_out, kernel, stride, expansion)).eval()
+def test_inverted_residual_matches_functions(expansion, stride, out_channels, kernel):
+    block = shaken(InvertedResidual(5, out_channels, kernel, stride, expansion)).eval()
     x = torch.randn(2, 5, 8, 10, generator=stream(1), dtype=F64)
     assert_close(block(x), by_functions(block, x, kernel, stride, expansion))
-    assert block.adds == (stride == 1 and c_out == 5)
+    assert block.adds == (stride == 1 and out_channels == 5)
 
 
 def test_maps_have_the_sizes_of_table_1_and_lead_to_the_logits():

@@ -151,7 +151,7 @@ def test_preactivation_adds_up_from_block_to_block():
 def test_a_lesion_leaves_the_skip(block, preactivation):
     model = shaken(ResNet((2, 2), width=4, preactivation=preactivation)).eval()
     chosen = model.blocks[block]
-    x = noise(2, chosen.c_in, 6, 6).abs()
+    x = noise(2, chosen.in_channels, 6, 6).abs()
     before = [p.clone() for other in model.blocks if other is not chosen for p in other.parameters()]
     assert not torch.allclose(chosen(x), chosen.skip(x))
     lesion(model, block)
@@ -177,8 +177,8 @@ def test_padding_keeps_pixels_and_adds_empty_maps():
 
 def test_weights_are_drawn_with_the_variance_of_the_reference():
     model = ResNet((1, 1), width=64, channels=64, generator=stream())
-    for conv, c_out in ((model.conv1, 64), (model.blocks[1].conv1, 128), (model.blocks[1].conv2, 128)):
-        assert math.isclose(conv.weight.var().item(), 2 / (9 * c_out), rel_tol=0.03)
+    for conv, out_channels in ((model.conv1, 64), (model.blocks[1].conv1, 128), (model.blocks[1].conv2, 128)):
+        assert math.isclose(conv.weight.var().item(), 2 / (9 * out_channels), rel_tol=0.03)
     again = ResNet((1, 1), width=64, channels=64, generator=stream())
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), again.parameters(), strict=True))
     assert model.fc.bias.abs().sum() == 0
@@ -201,10 +201,10 @@ def test_gradients_match_finite_differences():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"c_in": 0, "c_out": 1}, "at least 1, found 0, 1 and 1"),
-        ({"c_in": 1, "c_out": 1, "stride": 0}, "found 1, 1 and 0"),
-        ({"c_in": 1, "c_out": 1, "shortcut": "A"}, "found 'A'"),
-        ({"c_in": 2, "c_out": 1}, "2 maps in and 1 out"),
+        ({"in_channels": 0, "out_channels": 1}, "at least 1, found 0, 1 and 1"),
+        ({"in_channels": 1, "out_channels": 1, "stride": 0}, "found 1, 1 and 0"),
+        ({"in_channels": 1, "out_channels": 1, "shortcut": "A"}, "found 'A'"),
+        ({"in_channels": 2, "out_channels": 1}, "2 maps in and 1 out"),
     ],
 )
 def test_impossible_blocks_are_refused(options, message):

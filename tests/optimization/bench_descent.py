@@ -32,7 +32,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             "gradient_descent",
             f"{d} parameters, {steps:,} steps",
-            lambda s=start, f=bowl, n=steps: gradient_descent(f, s, rate=1.0, steps=n),  # type: ignore[misc]
+            lambda s=start, f=bowl, n=steps: gradient_descent(f, s, lr=1.0, steps=n),  # type: ignore[misc]
             theirs,
             "torch.optim.SGD in a loop that keeps the path",
         )

@@ -37,7 +37,7 @@ def quadratic(eigenvalues, seed=0):
 
 def test_path_on_a_quadratic_is_that_of_the_closed_form():
     A, b, start = quadratic([0.5, 2.0, 3.0, 7.0, 11.0]), noise(5, seed=1), noise(5, seed=2)
-    found = gradient_descent(lambda x: x @ A @ x / 2 - b @ x, start, rate=0.15, steps=13)
+    found = gradient_descent(lambda x: x @ A @ x / 2 - b @ x, start, lr=0.15, steps=13)
     low = torch.linalg.solve(A, b)
     shrink = torch.eye(5, dtype=F64) - 0.15 * A
     expected = torch.stack([low + torch.linalg.matrix_power(shrink, t) @ (start - low) for t in range(14)])
@@ -48,7 +48,7 @@ def test_path_on_a_quadratic_is_that_of_the_closed_form():
 @pytest.mark.parametrize(("share", "grows"), [(0.99, False), (1.01, True)])
 def test_converges_exactly_below_two_over_the_largest_eigenvalue(share, grows):
     A = quadratic([1.0, 3.0, 8.0])
-    path = gradient_descent(lambda x: x @ A @ x / 2, noise(3), rate=share * 2 / 8, steps=1500).path
+    path = gradient_descent(lambda x: x @ A @ x / 2, noise(3), lr=share * 2 / 8, steps=1500).path
     assert (path[-1].norm() > path[0].norm()) == grows
     assert grows or path[-1].norm() < 1e-10
 
@@ -64,24 +64,24 @@ def test_steps_are_those_of_torch_sgd():
         banana(x).backward()
         optimizer.step()
         path.append(x.detach().clone())
-    assert_close(gradient_descent(banana, path[0], rate=0.01, steps=50).path, torch.stack(path), rtol=1e-13, atol=1e-13)
+    assert_close(gradient_descent(banana, path[0], lr=0.01, steps=50).path, torch.stack(path), rtol=1e-13, atol=1e-13)
 
 
 def test_rates_may_change_from_step_to_step():
     # x - rate * 1, along a line: 10 - 1 - 1/2 - 1/3
-    found = gradient_descent(lambda x: x.sum(), torch.tensor([10.0], dtype=F64), rate=lambda t: 1 / (t + 1), steps=3)
+    found = gradient_descent(lambda x: x.sum(), torch.tensor([10.0], dtype=F64), lr=lambda t: 1 / (t + 1), steps=3)
     assert_close(found.path.flatten(), torch.tensor([10, 9, 8.5, 8.5 - 1 / 3], dtype=F64))
 
 
 def test_sub_gradient_of_the_absolute_value_jumps_over_zero_and_back():
-    path = gradient_descent(lambda x: x.abs().sum(), torch.tensor([0.25], dtype=F64), rate=0.5, steps=4).path
+    path = gradient_descent(lambda x: x.abs().sum(), torch.tensor([0.25], dtype=F64), lr=0.5, steps=4).path
     assert path.flatten().tolist() == [0.25, -0.25, 0.25, -0.25, 0.25]
 
 
 def test_neither_the_start_nor_its_gradient_is_changed():
     start = noise(3).requires_grad_()
     kept = start.detach().clone()
-    found = gradient_descent(lambda x: (x**2).sum(), start, rate=0.1, steps=2)
+    found = gradient_descent(lambda x: (x**2).sum(), start, lr=0.1, steps=2)
     assert torch.equal(start, kept)
     assert start.grad is None
     assert not found.path.requires_grad
@@ -89,14 +89,14 @@ def test_neither_the_start_nor_its_gradient_is_changed():
 
 
 def test_one_step_is_a_descent():
-    found = gradient_descent(lambda x: (x**2).sum(), torch.tensor([3.0], dtype=F64), rate=0.5, steps=1)
+    found = gradient_descent(lambda x: (x**2).sum(), torch.tensor([3.0], dtype=F64), lr=0.5, steps=1)
     assert found.path.tolist() == [[3.0], [0.0]]
     assert found.values.tolist() == [9.0, 0.0]
 
 
 def test_any_shape_descends_also_without_gradients_around():
     with torch.no_grad():
-        found = gradient_descent(lambda x: (x**2).sum(), torch.ones(2, 3), rate=0.25, steps=2)
+        found = gradient_descent(lambda x: (x**2).sum(), torch.ones(2, 3), lr=0.25, steps=2)
     assert_close(found.path, torch.tensor([1, 0.5, 0.25])[:, None, None].expand(3, 2, 3))
 
 
@@ -318,11 +318,11 @@ def square(x):
     ("options", "message"),
     [
         ({"steps": 0}, "at least 1, found 0"),
-        ({"rate": 0.0}, "positive and finite, found 0.0 at step 0"),
-        ({"rate": -1.0}, "found -1.0"),
-        ({"rate": math.inf}, "found inf"),
-        ({"rate": math.nan}, "found nan"),
-        ({"rate": lambda t: 1.0 - t}, "found 0.0 at step 1"),
+        ({"lr": 0.0}, "positive and finite, found 0.0 at step 0"),
+        ({"lr": -1.0}, "found -1.0"),
+        ({"lr": math.inf}, "found inf"),
+        ({"lr": math.nan}, "found nan"),
+        ({"lr": lambda t: 1.0 - t}, "found 0.0 at step 1"),
         ({"start": torch.zeros(2, dtype=torch.int64)}, "floats, found torch.int64"),
         ({"start": torch.zeros(0)}, r"start is empty: shape \(0,\)"),
         ({"start": torch.tensor([1.0, math.nan])}, "start is finite, found nan"),
@@ -332,7 +332,7 @@ def square(x):
     ],
 )
 def test_impossible_descents_are_refused(options, message):
-    given = {"function": square, "start": torch.ones(2), "rate": 0.1, "steps": 3, **options}
+    given = {"function": square, "start": torch.ones(2), "lr": 0.1, "steps": 3, **options}
     with pytest.raises(ValueError, match=message):
         gradient_descent(given.pop("function"), given.pop("start"), **given)
 
