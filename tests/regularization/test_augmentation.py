@@ -60,6 +60,15 @@ def test_ten_crops_by_hand():
     assert torch.equal(crops[1], crops[0] + 20)
 
 
+@pytest.mark.parametrize("size", [3, 4])  # with margins that are even, and odd
+def test_ten_crops_are_slices_where_no_axis_is_like_another(size):
+    images = noise(2, 3, 7, 11)
+    bottom, right = 7 - size, 11 - size
+    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+    slices = torch.stack([images[:, :, top : top + size, left : left + size] for top, left in places], dim=1)
+    assert torch.equal(ten_crops(images, size), torch.cat([slices, slices.flip(-1)], dim=1))
+
+
 @pytest.mark.parametrize("crop", [lambda x, n: random_crop_and_flip(x, n, generator=stream()), ten_crops])
 @pytest.mark.parametrize(("shape", "n"), [((3, 5, 5), 3), ((2, 3, 5, 7), 6), ((2, 3, 5, 7), 0), ((0, 3, 5, 5), 3)])
 def test_impossible_crops_are_refused(crop, shape, n):
