@@ -29,7 +29,7 @@ def digit_codes() -> Tensor:
     """Return ten digits drawn on 7 x 12 pixels, (10, 12, 7): +1 is ink and -1 paper.
 
     They stand in for the bitmaps of Fig. 3, which the paper prints without their numbers; any other set of codes can
-    be given to :class:`LeNet5`.
+    be given to :class:`~dlbook.convolution.lenet.LeNet5`.
 
     Examples
     --------
