@@ -1,0 +1,1 @@
+"""Memory, gates, attention, and the Transformer."""
