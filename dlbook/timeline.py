@@ -59,6 +59,7 @@ EVENTS = (
     _event(1986, "Back-propagation", "Rumelhart et al.", "rumelhart1986", "layers", "backprop/backpropagation", "backpropagation"),
     _event(1989, "Universal approximation", "Cybenko; Hornik et al.", "cybenko1989 hornik1989", "layers", "backprop/approximation", "approximation"),
     _event(1989, "Zip codes read by a network", "LeCun et al.", "lecun1989", "image", "convolution/convolution", "convolution"),
+    _event(1990, "Recurrent networks find words", "Elman", "elman1990", "sequence", "sequences/recurrent-networks", "rnn"),
     _event(1996, "Sparse coding", "Olshausen, Field", "olshausen1996", "representation", "representation/sparse-coding", "sparse_coding"),
     _event(1997, "Long short-term memory", "Hochreiter, Schmidhuber", "hochreiter1997", "sequence", "sequences/gated-units", "lstm"),
     _event(1998, "LeNet-5", "LeCun et al.", "lecun1998", "image", "convolution/lenet", "lenet"),
@@ -115,6 +116,7 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.sequences.rnn",
     }
 )
 

@@ -148,8 +148,8 @@ class LeNet5(nn.Module):
     Parameters
     ----------
     codes : (10, 84), optional
-        Fixed codes of the classes; those of :func:`~dlbook.convolution.rbf.digit_codes` by default. Another number of rows gives another
-        number of classes.
+        Fixed codes of the classes; by default those of :func:`~dlbook.convolution.rbf.digit_codes`. Another number of
+        rows gives another number of classes.
     generator : torch.Generator, optional
         Draws the weights as App. A says, uniform in ±2.4 / (number of inputs of the unit); biases start at 0.
     device, dtype : optional

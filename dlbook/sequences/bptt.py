@@ -40,7 +40,7 @@ def unroll(weight: Floats, drive: Floats, start: Floats) -> Floats:
 
 
 def jacobian(weight: Floats, states: Floats, later: int, earlier: int) -> Floats:
-    """Return how the state at step ``later`` depends on the one at ``earlier``: a product of ``later - earlier`` factors.
+    """Return how one state depends on an earlier one: a product of ``later - earlier`` factors, eq. (5).
 
     Parameters
     ----------
@@ -89,11 +89,10 @@ def bptt(weight: Floats, states: Floats, blame: Floats) -> tuple[Floats, Floats]
     --------
     >>> states = unroll(np.array([[0.5]]), np.array([[1.0], [0.0]]), np.zeros(1))
     >>> [g.round(4) for g in bptt(np.array([[0.5]]), states, np.array([[0.0], [1.0]]))]
-    [array([[0.6607]]), array([[0.1822],
-           [0.8676]])]
+    [array([[0.661]]), array([[0.1823],
+           [0.8679]])]
     """
-    steps, h = axes("blame", blame, "t h")
-    axes("states", states, "t+1 h", h=h)
+    steps, h = _steps(states, blame)
     gradient, drive, flowing = np.zeros_like(weight), np.empty_like(blame), np.zeros(h)
     for t in range(steps, 0, -1):
         flowing = (1 - states[t] ** 2) * (blame[t - 1] + flowing)  # through the tanh of step t
@@ -123,10 +122,9 @@ def lag_terms(weight: Floats, states: Floats, blame: Floats) -> Floats:
     --------
     >>> states = unroll(np.array([[0.5]]), np.array([[1.0], [0.0]]), np.zeros(1))
     >>> lag_terms(np.array([[0.5]]), states, np.array([[0.0], [1.0]])).round(4).flatten()
-    array([0.6607, 0.    ])
+    array([0.661, 0.   ])
     """
-    steps, h = axes("blame", blame, "t h")
-    axes("states", states, "t+1 h", h=h)
+    steps, h = _steps(states, blame)
     terms = np.zeros((steps, h, h))
     for t in range(1, steps + 1):
         carried = blame[t - 1]
@@ -136,3 +134,11 @@ def lag_terms(weight: Floats, states: Floats, blame: Floats) -> Floats:
             terms[k] += np.outer(immediate, states[at - 1])
             carried = weight.T @ immediate
     return terms
+
+
+def _steps(states: Floats, blame: Floats) -> tuple[int, int]:
+    steps, h = axes("blame", blame, "t h")
+    axes("states", states, "t+1 h", h=h)
+    if len(states) != steps + 1:
+        raise ValueError(f"there is one state more than steps, found {len(states)} and {steps}")
+    return steps, h

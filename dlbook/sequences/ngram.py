@@ -1,9 +1,8 @@
-"""Counting as a language model: n-grams of characters, interpolated after Witten and Bell (1991), method C.
+"""Counting as a language model: n-grams of characters, interpolated after Witten and Bell (1991).
 
-Bell, Cleary and Witten (1990) call the same estimate PPM's method C, without exclusion. p(c | w) is the count of c after
-the context w, plus T(w) times the estimate from a context shorter by one, over N(w) + T(w): N(w) counts how often w was
-seen with something behind it, T(w) how many different characters that was. The shortest context of all is a uniform
-distribution.
+p(c | w) is the count of c after the context w, plus T(w) times the estimate from a context shorter by one, over
+N(w) + T(w): N(w) counts how often w was seen with something behind it, T(w) how many different characters that was. The
+shortest context of all is a uniform distribution.
 """
 
 import numpy as np
@@ -87,6 +86,8 @@ class NGram:
 
     def bits(self, text: str) -> float:
         """Return the bits a character that the model needs for ``text``: its mean surprise."""
+        if not text:
+            raise ValueError("there is no character to be surprised by: the text is empty")
         return float(-self.log2(text).mean())
 
 

@@ -5,6 +5,7 @@ Pascanu, Mikolov and Bengio (2013), arXiv:1211.5063, eq. (1) and (2), have W_in 
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +103,10 @@ class RNN(nn.Module):
         self.chains = [f"l{i}{end}" for i in range(num_layers) for end in ("", "_reverse")[: 1 + bidirectional]]
         for i, chain in enumerate(self.chains):
             below = input_size if i <= bidirectional else hidden_size * (1 + bidirectional)
-            shapes = {"weight_ih": (hidden_size, below), "weight_hh": (hidden_size, hidden_size)}
+            shapes: dict[str, tuple[int, ...]] = {
+                "weight_ih": (hidden_size, below),
+                "weight_hh": (hidden_size, hidden_size),
+            }
             shapes |= {"bias_ih": (hidden_size,), "bias_hh": (hidden_size,)} if bias else {}
             for name, shape in shapes.items():
                 self.register_parameter(f"{name}_{chain}", nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
@@ -138,7 +142,7 @@ class RNN(nn.Module):
 
     def _run(self, x: Tensor, state: Tensor, chain: str) -> Tensor:
         def of(name: str) -> Tensor:
-            return self.get_parameter(f"{name}_{chain}")
+            return cast(Tensor, getattr(self, f"{name}_{chain}"))
 
         bias = of("bias_ih") + of("bias_hh") if self.bias else None
         return recur(x, state, of("weight_ih"), of("weight_hh"), bias, ACTIVATIONS[self.nonlinearity])
