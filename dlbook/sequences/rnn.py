@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook._checks import axes
-from dlbook._draws import uniform_
+from dlbook.sequences._layers import add_parameters, described, through_layers
 
 __all__ = ["RNN", "recur"]
 
@@ -94,30 +94,18 @@ class RNN(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise ValueError(f"sizes are at least 1, found {input_size}, {hidden_size} and {num_layers} layers")
         if nonlinearity not in ACTIVATIONS:
             raise ValueError(f"nonlinearity is one of {', '.join(ACTIVATIONS)}, found {nonlinearity!r}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.nonlinearity, self.bias, self.bidirectional = nonlinearity, bias, bidirectional
-        self.chains = [f"l{i}{end}" for i in range(num_layers) for end in ("", "_reverse")[: 1 + bidirectional]]
-        for i, chain in enumerate(self.chains):
-            below = input_size if i <= bidirectional else hidden_size * (1 + bidirectional)
-            shapes: dict[str, tuple[int, ...]] = {
-                "weight_ih": (hidden_size, below),
-                "weight_hh": (hidden_size, hidden_size),
-            }
-            shapes |= {"bias_ih": (hidden_size,), "bias_hh": (hidden_size,)} if bias else {}
-            for name, shape in shapes.items():
-                self.register_parameter(f"{name}_{chain}", nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-        for parameter in self.parameters():
-            uniform_(parameter, hidden_size**-0.5, generator)
+        self.chains = add_parameters(
+            self, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers, bidirectional=bidirectional,
+            bias=bias, gates=1, generator=generator, device=device, dtype=dtype,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         """Name the sizes and what is not usual."""
-        usual = {"num_layers": 1, "nonlinearity": "tanh", "bias": True, "bidirectional": False}
-        unusual = [f"{name}={getattr(self, name)!r}" for name, value in usual.items() if getattr(self, name) != value]
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *unusual])
+        return described(self, num_layers=1, nonlinearity="tanh", bias=True, bidirectional=False)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map (b, t, d), from a state (chains, b, h) or zeros, to all states of the last layer and the last of all.
@@ -129,20 +117,14 @@ class RNN(nn.Module):
         if state is None:
             state = x.new_zeros(len(self.chains), b, self.hidden_size)
         axes("state", state, "chains b h", chains=len(self.chains), b=b, h=self.hidden_size)
-        ends = []
-        for layer in range(self.num_layers):
-            outputs = []
-            for backwards in range(1 + self.bidirectional):
-                chain = layer * (1 + self.bidirectional) + backwards
-                states = self._run(x.flip(1) if backwards else x, state[chain], self.chains[chain])
-                ends.append(states[:, -1])
-                outputs.append(states.flip(1) if backwards else states)
-            x = torch.cat(outputs, dim=-1) if self.bidirectional else outputs[0]
-        return x, torch.stack(ends)
+        weights = [self._weights(chain) for chain in self.chains]
 
-    def _run(self, x: Tensor, state: Tensor, chain: str) -> Tensor:
-        def of(name: str) -> Tensor:
-            return cast(Tensor, getattr(self, f"{name}_{chain}"))
+        def run(chain: int, x: Tensor) -> Tensor:
+            return recur(x, state[chain], *weights[chain], ACTIVATIONS[self.nonlinearity])
 
-        bias = of("bias_ih") + of("bias_hh") if self.bias else None
-        return recur(x, state, of("weight_ih"), of("weight_hh"), bias, ACTIVATIONS[self.nonlinearity])
+        return through_layers(x, run, num_layers=self.num_layers, bidirectional=self.bidirectional)
+
+    def _weights(self, chain: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 2 + 2 * self.bias]
+        w_in, w, *b = (cast(Tensor, getattr(self, f"{name}_{chain}")) for name in names)
+        return w_in, w, b[0] + b[1] if b else None
