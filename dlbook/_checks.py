@@ -18,7 +18,7 @@ class Shaped(Protocol):
         """Sizes of its axes."""
 
 
-def axes(name: str, x: Shaped, letters: str, *, least: int = 0, **sizes: int) -> tuple[int, ...]:
+def axes(name: str, x: Shaped, letters: str, *, least: int = 0, hint: str = "", **sizes: int) -> tuple[int, ...]:
     """Return the sizes of the axes that ``letters`` name, or say which shape was expected.
 
     Parameters
@@ -31,6 +31,8 @@ def axes(name: str, x: Shaped, letters: str, *, least: int = 0, **sizes: int) ->
         ``"... h w"`` lets any axes stand before these.
     least : int
         The least size of those axes whose size is not given.
+    hint : str
+        What to do about it, for the end of the message.
     sizes : int
         Sizes that are known: ``c=3``.
 
@@ -59,7 +61,7 @@ def axes(name: str, x: Shaped, letters: str, *, least: int = 0, **sizes: int) ->
     if not fits:
         expected = ", ".join(str(sizes.get(letter, letter)) for letter in wanted) + "," * (len(wanted) == 1)
         above = f" with all sizes at least {least}" if least else ""
-        raise ValueError(f"{name} is ({expected}){above}, found shape {shape}")
+        raise ValueError(f"{name} is ({expected}){above}, found shape {shape}" + (f": {hint}" if hint else ""))
     return found
 
 

@@ -1,9 +1,14 @@
 """The checks: what passes is unchanged in value, what does not is named."""
 
+import ast
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+import dlbook
 from dlbook._checks import axes, finite_table, image_batch
 
 
@@ -82,6 +87,23 @@ def test_axes_are_read_by_their_letters(make):
 def test_another_shape_is_told_with_the_expected_one(shape, letters, options, message):
     with pytest.raises(ValueError, match=message):
         axes("x", np.zeros(shape), letters, **options)
+
+
+def test_a_hint_ends_the_message():
+    with pytest.raises(ValueError, match=r"^x is \(n,\), found shape \(\): pad it$"):
+        axes("x", np.zeros(()), "n", hint="pad it")
+
+
+def test_every_size_that_the_package_gives_belongs_to_a_letter():
+    # axes(..., "b c h w", C=3) would check nothing, and say nothing
+    calls = 0
+    for path in Path(dlbook.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "axes" and len(node.args) == 3:
+                sizes = {keyword.arg for keyword in node.keywords} - {"hint", "least", None}
+                assert sizes <= set(re.findall(r"[a-z]\w*", ast.unparse(node.args[2]))), f"{path}, line {node.lineno}"
+                calls += 1
+    assert calls > 30
 
 
 def test_axes_can_be_compiled_and_mapped():

@@ -1,6 +1,7 @@
 """The three trees have one shape, and every chapter has its sections."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -50,6 +51,20 @@ def test_every_module_says_what_is_public(path):
     }
     assert functions <= set(lists[0]) <= functions | constants | passed_on
     assert len(lists[0]) == len(set(lists[0]))
+
+
+def test_what_chapters_import_is_public():
+    pattern = r"^from dlbook\.([\w.]+) import (\([^)]*\)|[^\n]*)"
+    imports = [found for name in CHAPTERS for found in re.findall(pattern, text(name), flags=re.M)]
+    assert imports
+    hidden = set()
+    for module, names in imports:
+        path = ROOT / "dlbook" / (module.replace(".", "/") + ".py")
+        if path.exists():  # from dlbook.data, which is a package, and the names of modules
+            listed = importlib.import_module(f"dlbook.{module}").__all__
+            wanted = {name.split(" as ")[0].strip() for name in names.strip("()").split(",") if name.strip()}
+            hidden |= {f"{module}.{name}" for name in wanted - set(listed)}
+    assert hidden == set()
 
 
 @pytest.mark.parametrize("folder", sorted({p.parent for p in MODULES if p.parent.name in PARTS}), ids=lambda p: p.name)

@@ -115,9 +115,8 @@ def backprop(
     weights, biases, x = _network(weights, biases, x)
     sums, states = forward(weights, biases, x, activation=activation, output=output)
     target = np.asarray(target, sums[-1].dtype)
-    if target.shape != states[-1].shape:
-        raise ValueError(f"target has the shape of the outputs, {states[-1].shape}, found {target.shape}")
-    n = len(x)
+    n, k = states[-1].shape
+    axes("target", target, "n k", n=n, k=k, hint="one number for each output")
     if loss == "squares":
         wrong = states[-1] - target
         value = 0.5 * (wrong**2).sum() / n
@@ -163,12 +162,9 @@ def _network(
         raise ValueError(f"each layer has weights and biases, found {len(layers)} and {len(shifts)}")
     _, width = axes("x", table, "n d", least=1)
     for place, (weight, bias) in enumerate(zip(layers, shifts, strict=True), 1):
-        if weight.ndim != 2 or weight.shape[1] != width or 0 in weight.shape or bias.shape != weight.shape[:1]:
-            raise ValueError(
-                f"layer {place} reads {width} numbers, so its weights are (units, {width}) and its biases (units,), "
-                f"found {weight.shape} and {bias.shape}"
-            )
-        width = len(weight)
+        units, _ = axes(f"the weight of layer {place}", weight, "units inputs", least=1, inputs=width)
+        axes(f"the bias of layer {place}", bias, "units", units=units)
+        width = units
     return layers, shifts, table
 
 

@@ -43,13 +43,11 @@ def unfold(x: Tensor, kernel_size: int | tuple[int, int], *, stride: int = 1, pa
     array([0., 1., 3., 4.])
     """
     height, width = kernel_size if isinstance(kernel_size, tuple) else (kernel_size, kernel_size)
-    if x.ndim != 4:
-        raise ValueError(f"x has shape (n, c, h, w), found {x.shape}")
+    n, c, h, w = axes("x", x, "n c h w")
     if min(height, width, stride) < 1 or padding < 0:
         raise ValueError(
             f"kernel_size and stride are at least 1, padding 0, found {kernel_size}, {stride} and {padding}"
         )
-    n, c, h, w = x.shape
     tall, wide = h + 2 * padding, w + 2 * padding
     if tall < height or wide < width:
         raise ValueError(f"a patch of {height} x {width} does not fit into {tall} x {wide}")
@@ -85,10 +83,9 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int
     maps : (n, k, down, across)
     """
     _, c, _, _ = axes("x", x, "n c h w")
-    axes("weight", weight, "k c height width", c=c)
-    k, _, height, width = weight.shape
-    if bias is not None and bias.shape != (k,):
-        raise ValueError(f"one bias for each of the {k} kernels, found shape {bias.shape}")
+    k, _, height, width = axes("weight", weight, "k c height width", c=c)
+    if bias is not None:
+        axes("bias", bias, "k", k=k)
     columns = unfold(x, (height, width), stride=stride, padding=padding)
     maps = weight.reshape(k, -1) @ columns
     down = (x.shape[2] + 2 * padding - height) // stride + 1
@@ -134,10 +131,10 @@ def cross_entropy(score: Tensor, target: ArrayLike) -> Tensor:
     0.693147
     """
     names = as_array(target)
-    if score.ndim != 2 or not len(score) or names.shape != score.shape[:1] or names.dtype.kind not in "iu":
-        raise ValueError(
-            f"score is (n, k) with n >= 1 and target integers (n,), found {score.shape} and {names.dtype} {names.shape}"
-        )
-    if names.min() < 0 or names.max() >= score.shape[1]:
-        raise ValueError(f"targets lie in 0 ... {score.shape[1] - 1}, found {names.min()} ... {names.max()}")
-    return (score.logsumexp(axis=1) - score[np.arange(len(names)), names]).mean()
+    n, k = axes("score", score, "n k", least=1)
+    axes("target", names, "n", n=n)
+    if names.dtype.kind not in "iu":
+        raise ValueError(f"targets are integers, found {names.dtype}")
+    if names.min() < 0 or names.max() >= k:
+        raise ValueError(f"targets lie in 0 ... {k - 1}, found {names.min()} ... {names.max()}")
+    return (score.logsumexp(axis=1) - score[np.arange(n), names]).mean()

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from dlbook._checks import axes
 from dlbook._draws import normal_, undrawn
 from dlbook.convolution.response_norm import LocalResponseNorm
 
@@ -245,7 +246,6 @@ def _check_classes(classes: int, dropout: float) -> None:
 
 
 def _check_images(x: Tensor, side: int, hint: str) -> None:
-    if x.ndim != 4 or x.shape[1:] != (3, side, side):
-        raise ValueError(f"images are (b, 3, {side}, {side}), found shape {tuple(x.shape)}: {hint}")
+    axes("x", x, "b 3 h w", h=side, w=side, hint=hint)
     if not x.is_floating_point():
         raise ValueError(f"images are floats, found {x.dtype}: divide bytes by 255")

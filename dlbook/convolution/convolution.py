@@ -35,8 +35,7 @@ def convolve1d(x: Tensor, f: Tensor) -> Tensor:
     >>> convolve1d(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 10.0]))
     tensor([ 1., 12., 23., 30.])
     """
-    if x.ndim != 1 or f.ndim != 1 or 0 in (len(x), len(f)):
-        raise ValueError(f"two sequences (n,) and (k,), not empty, found shapes {tuple(x.shape)} and {tuple(f.shape)}")
+    axes("x", x, "n", least=1), axes("f", f, "k", least=1)
     rows = [F.pad(f[t] * x, (t, len(f) - 1 - t)) for t in range(len(f))]
     return torch.stack(rows).sum(dim=0)
 

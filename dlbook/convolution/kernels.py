@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dlbook._checks import axes
+
 __all__ = ["Factors", "embed_kernels", "factor_kernel"]
 
 
@@ -69,9 +71,9 @@ def factor_kernel(weight: Tensor, rank: int) -> Factors:
     >>> reduce.shape, expand.shape
     (torch.Size([2, 6, 1, 1]), torch.Size([8, 2, 3, 3]))
     """
-    if weight.ndim != 4 or 0 in weight.shape or not 1 <= rank <= weight.shape[1]:
-        raise ValueError(f"weight is (o, c, k, k) and rank from 1 to c, found {tuple(weight.shape)} and {rank}")
-    o, c, i, j = weight.shape
+    o, c, i, j = axes("weight", weight, "o c i j", least=1)
+    if not 1 <= rank <= c:
+        raise ValueError(f"rank is from 1 to {c}, the number of input maps, found {rank}")
     matrix = weight.permute(0, 2, 3, 1).reshape(o * i * j, c)
     u, s, vt = torch.linalg.svd(matrix, full_matrices=False)
     kept = min(rank, len(s))  # a matrix of fewer rows than rank has no further directions

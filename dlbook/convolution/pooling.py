@@ -144,17 +144,15 @@ def max_unpool2d(
     """
     size, (top, left) = pair(kernel_size, 1, "kernel_size"), pair(padding, 0, "padding")
     down, across = pair(size if stride is None else stride, 1, "stride")
-    if x.ndim != 4 or x.shape != indices.shape or indices.dtype != torch.int64:
-        found = f"{tuple(x.shape)} and {indices.dtype} {tuple(indices.shape)}"
-        raise ValueError(f"x is (b, c, h, w) and indices int64 of the same shape, found {found}")
-    h, w = x.shape[-2:]
+    b, c, h, w = axes("x", x, "b c h w")
+    axes("indices", indices, "b c h w", b=b, c=c, h=h, w=w)
+    if indices.dtype != torch.int64:
+        raise ValueError(f"indices are int64, found {indices.dtype}")
     if output_size is not None and len(output_size) not in (2, 4):
         raise ValueError(f"output_size is (h, w) or (b, c, h, w), found {tuple(output_size)}")
     default = ((h - 1) * down - 2 * top + size[0], (w - 1) * across - 2 * left + size[1])
     height, width = output_size[-2:] if output_size is not None else default
-    if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < height * width:
-        raise ValueError(f"indices from {indices.min()} to {indices.max()} do not fit a result of {height} x {width}")
-    y = x.new_zeros(*x.shape[:2], height * width)
+    y = x.new_zeros(b, c, height * width)  # scatter() refuses an index outside: no look at values, at every step
     return y.scatter(-1, indices.flatten(2), x.flatten(2)).unflatten(-1, (height, width))
 
 

@@ -6,6 +6,8 @@ The paper's W and y of eq. (7) → ``codes`` and minus the logits.
 import torch
 from torch import Tensor, nn
 
+from dlbook._checks import axes
+
 __all__ = ["RBF", "digit_codes"]
 
 # Drawn for this book: the paper prints its own (Fig. 3) as a picture only.
@@ -65,8 +67,9 @@ class RBF(nn.Module):
 
     def __init__(self, codes: Tensor) -> None:
         super().__init__()
-        if codes.ndim != 2 or 0 in codes.shape or not codes.is_floating_point() or not codes.isfinite().all():
-            raise ValueError(f"codes are finite floats (classes, d), found {codes.dtype} {tuple(codes.shape)}")
+        axes("codes", codes, "classes d", least=1)
+        if not codes.is_floating_point() or not codes.isfinite().all():
+            raise ValueError(f"codes are finite floats, found {codes.dtype}:\n{codes}")
         self.register_buffer("codes", codes.clone())
 
     def forward(self, x: Tensor) -> Tensor:

@@ -125,14 +125,14 @@ BAD = {
     "found 2 and 1": lambda: forward(W, B[:1], X),
     r"x is \(n, d\) .*, found shape \(5,\)": lambda: forward(W, B, X[0]),
     r"found shape \(0, 5\)": lambda: forward(W, B, X[:0]),
-    r"layer 1 reads 4 numbers.*found \(7, 5\)": lambda: forward(W, B, X[:, :4]),
-    r"layer 2 reads 7 numbers.*found \(7, 3\)": lambda: forward([W[0], W[1].T], B, X),
-    r"biases \(units,\), found \(3, 7\) and \(7,\)": lambda: forward(W, [B[0], B[0]], X),
+    r"weight of layer 1 is \(units, 4\).* found shape \(7, 5\)": lambda: forward(W, B, X[:, :4]),
+    r"weight of layer 2 is \(units, 7\).* found shape \(7, 3\)": lambda: forward([W[0], W[1].T], B, X),
+    r"bias of layer 2 is \(3,\), found shape \(7,\)": lambda: forward(W, [B[0], B[0]], X),
     "found 'swish'": lambda: forward(W, B, X, activation="swish"),
     "found 'softmax'": lambda: forward(W, B, X, output="softmax"),
     "found 'hinge'": lambda: backprop(W, B, X, T, loss="hinge"),
     "not squashed": lambda: backprop(W, B, X, T, output="sigmoid"),
-    r"shape of the outputs, \(7, 3\), found \(7,\)": lambda: backprop(W, B, X, np.zeros(7)),
+    r"target is \(7, 3\), found shape \(7,\): one number for each output": lambda: backprop(W, B, X, np.zeros(7)),
 }
 
 

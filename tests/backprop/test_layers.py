@@ -92,19 +92,17 @@ def test_a_score_of_minus_infinity_is_a_class_that_is_ruled_out():
 
 X, IMAGES = Tensor(np.ones((2, 3)), requires_grad=True), Tensor(np.ones((2, 3, 4, 5)))
 BAD = {
-    r"\(n, c, h, w\), found \(2, 3\)": lambda: unfold(X, 2),
+    r"x is \(n, c, h, w\), found shape \(2, 3\)": lambda: unfold(X, 2),
     "at least 1, padding 0, found 0": lambda: unfold(IMAGES, 0),
     "6 x 2 does not fit into 4 x 5": lambda: unfold(IMAGES, (6, 2)),
     r"weight is \(k, 3, height, width\), found shape \(7, 2, 3, 3\)": lambda: conv2d(
         IMAGES, Tensor(np.ones((7, 2, 3, 3)))
     ),
-    r"each of the 7 kernels, found shape \(6,\)": lambda: conv2d(
-        IMAGES, Tensor(np.ones((7, 3, 3, 3))), Tensor(np.ones(6))
-    ),
+    r"bias is \(7,\), found shape \(6,\)": lambda: conv2d(IMAGES, Tensor(np.ones((7, 3, 3, 3))), Tensor(np.ones(6))),
     "h, w >= kernel_size >= 1": lambda: max_pool2d(IMAGES, 5),
-    r"found \(2, 3\) and int64 \(3,\)": lambda: cross_entropy(X, [0, 1, 2]),
+    r"target is \(2,\), found shape \(3,\)": lambda: cross_entropy(X, [0, 1, 2]),
     r"0 ... 2, found 0 ... 3": lambda: cross_entropy(X, [0, 3]),
-    r"found \(2, 3\) and float64": lambda: cross_entropy(X, [0.0, 1.0]),
+    r"targets are integers, found float64": lambda: cross_entropy(X, [0.0, 1.0]),
 }
 
 

@@ -168,7 +168,7 @@ def test_impossible_networks_are_refused(options, message):
 
 @pytest.mark.parametrize("shape", [(3, 227, 227), (1, 3, 224, 224), (1, 1, 227, 227)])
 def test_other_images_are_refused(shape):
-    with pytest.raises(ValueError, match=r"images are \(b, 3, 227, 227\), found shape"):
+    with pytest.raises(ValueError, match=r"x is \(b, 3, 227, 227\), found shape"):
         AlexNet(2, device="meta")(torch.zeros(shape, device="meta"))
 
 
@@ -245,7 +245,7 @@ def test_impossible_small_networks_are_refused(options, message):
 
 @pytest.mark.parametrize("shape", [(3, 14, 14), (1, 3, 16, 16), (1, 1, 14, 14)])
 def test_other_small_images_are_refused(shape):
-    with pytest.raises(ValueError, match=r"images are \(b, 3, 14, 14\), found"):
+    with pytest.raises(ValueError, match=r"x is \(b, 3, 14, 14\), found"):
         SmallAlexNet(widths=(2, 2, 2, 2), side=14)(torch.zeros(shape))
 
 

@@ -30,6 +30,16 @@ def s_by_loop(u, a, b, c, r, padding):
     return out
 
 
+def test_gradient_of_s_cells_by_finite_differences():
+    # what is computed in place must not be what the gradient needs
+    inputs = [positive(2, 3, 5, 4), positive(5, 3, 3, 3, seed=1), positive(5, seed=2)]
+    blur = falloff(3, 0.7)
+    for value in inputs:
+        value.requires_grad_()
+    assert (s_cells(*inputs, blur, selectivity=1.7) > 0).any()
+    assert torch.autograd.gradcheck(lambda u, a, b: s_cells(u, a, b, blur, selectivity=1.7), inputs)
+
+
 @pytest.mark.parametrize("padding", [0, 2])
 def test_s_cells_are_the_papers_equations(padding):
     u, a, b, c = positive(2, 3, 7, 5), positive(5, 3, 3, 3, seed=1), 8 * positive(5, seed=2), falloff(3, 0.7)

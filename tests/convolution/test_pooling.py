@@ -94,10 +94,8 @@ def test_pooling_an_unpooled_map_gives_it_back_only_without_negative_numbers():
 @pytest.mark.parametrize(
     ("x", "indices", "message"),
     [
-        (torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 3, dtype=torch.int64), "same shape"),
+        (torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 3, dtype=torch.int64), r"indices is \(1, 1, 2, 2\), found"),
         (torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), "int64"),
-        (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), 16), "do not fit"),
-        (torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), -1), "do not fit"),
     ],
 )
 def test_max_unpool2d_refuses(x, indices, message):
@@ -109,3 +107,18 @@ def test_global_max_pool_keeps_the_largest_and_forgets_where():
     x = noise(2, 3, 5, 7)
     assert torch.equal(GlobalMaxPool2d()(x), x.flatten(2).max(dim=2).values)
     assert equivariance_error(GlobalMaxPool2d(), lambda z: z.roll((2, 3), (-2, -1)), x, lambda z: z) == 0
+
+
+@pytest.mark.parametrize("index", [16, -1])
+def test_torch_refuses_an_index_outside_of_the_result(index):
+    with pytest.raises(RuntimeError, match="out of bounds"):
+        max_unpool2d(torch.zeros(1, 1, 2, 2), torch.full((1, 1, 2, 2), index), 2)
+
+
+def test_unpooling_compiles_and_vmaps_since_it_looks_at_no_value():
+    y, indices = max_pool2d(noise(3, 2, 5, 6, 8).flatten(0, 1), 2, return_indices=True)
+    ours = max_unpool2d(y, indices, 2)
+    compiled = torch.compile(max_unpool2d, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(y, indices, 2), ours)
+    mapped = torch.vmap(lambda y, i: max_unpool2d(y, i, 2))(y.unflatten(0, (3, 2)), indices.unflatten(0, (3, 2)))
+    assert torch.equal(mapped.flatten(0, 1), ours)
