@@ -116,6 +116,8 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.sequences.gru",
+        "dlbook.sequences.lstm",
         "dlbook.sequences.rnn",
     }
 )
