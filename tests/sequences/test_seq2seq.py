@@ -167,9 +167,9 @@ def test_composes_with_torch():
     assert torch.equal(copy.deepcopy(translator)(SOURCE, read), wanted)
     each = torch.func.vmap(lambda s, t: translator(s[None], t[None])[0])(SOURCE, read)
     assert_close(each, wanted)
-    weights = {name: 2 * value for name, value in translator.state_dict().items()}
+    weights = {name: 2 * value for name, value in translator.named_parameters()}
     doubled = copy.deepcopy(translator)
-    doubled.load_state_dict(weights)
+    doubled.load_state_dict({name: 2 * value for name, value in translator.state_dict().items()})
     assert doubled.decoder.out.weight is doubled.decoder.embedding.weight
     assert_close(torch.func.functional_call(translator, weights, (SOURCE, read)), doubled(SOURCE, read))
     half = copy.deepcopy(translator).to(torch.bfloat16)
