@@ -119,6 +119,7 @@ WRITTEN = frozenset(
         "dlbook.sequences.gru",
         "dlbook.sequences.lstm",
         "dlbook.sequences.rnn",
+        "dlbook.sequences.seq2seq",
     }
 )
 
