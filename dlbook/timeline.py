@@ -116,6 +116,7 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.sequences.attention",
         "dlbook.sequences.rnn",
     }
 )
