@@ -118,6 +118,7 @@ WRITTEN = frozenset(
         "dlbook.perceptron.separability",
         "dlbook.sequences.gru",
         "dlbook.sequences.lstm",
+        "dlbook.sequences.attention",
         "dlbook.sequences.rnn",
         "dlbook.sequences.seq2seq",
     }
