@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 
-__all__ = ["BPE"]
+__all__ = ["BPE", "merge"]
 
 WORD = re.compile(r" ?\w+| ?[^\w\s]+|\s+(?!\S)|\s+")  # letters or signs with a space before, or white space
 
@@ -122,7 +122,13 @@ class BPE:
 
 
 def merge(units: list[int], pair: Pair, merged: int) -> list[int]:
-    """Return the units with every occurrence of a pair replaced, from the left."""
+    """Return the units with every occurrence of a pair replaced, from the left.
+
+    Examples
+    --------
+    >>> merge([7, 5, 7, 5, 5], (7, 5), 9)
+    [9, 9, 5]
+    """
     result, i = [], 0
     while i < len(units):
         if i + 1 < len(units) and (units[i], units[i + 1]) == pair:

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook._checks import axes
+from dlbook.sequences._drawn import embedding
 from dlbook.sequences.sampling import distribution
-from dlbook.sequences.transformer import EncoderLayer, embedding
+from dlbook.sequences.transformer import EncoderLayer
 
 __all__ = ["GPT"]
 

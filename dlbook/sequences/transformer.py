@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook._checks import axes
-from dlbook._draws import normal_, undrawn, uniform_
+from dlbook.sequences._drawn import embedding, linear
 from dlbook.sequences.beam_search import State
 from dlbook.sequences.multi_head import MultiHeadAttention
 from dlbook.sequences.positions import sinusoids
@@ -359,26 +359,3 @@ class Transformer(nn.Module):
 
     def _score(self, x: Tensor) -> Tensor:
         return F.linear(self.decoder_norm(x), self.target_embedding.weight)
-
-
-def embedding(
-    count: int, size: int, generator: Generator | None, device: torch.device | str | None, dtype: torch.dtype | None
-) -> nn.Embedding:
-    """Return an embedding with normal draws of deviation 1/√size: rows of length one, good as scores."""
-    layer = undrawn(nn.Embedding, count, size, device=device, dtype=dtype)
-    normal_(layer.weight, size**-0.5, generator)
-    return layer
-
-
-def linear(
-    inputs: int,
-    outputs: int,
-    generator: Generator | None,
-    device: torch.device | str | None,
-    dtype: torch.dtype | None,
-) -> nn.Linear:
-    """Return a linear layer drawn as torch draws it."""
-    layer = undrawn(nn.Linear, inputs, outputs, device=device, dtype=dtype)
-    for parameter in layer.parameters():
-        uniform_(parameter, inputs**-0.5, generator)
-    return layer
