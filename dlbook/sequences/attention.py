@@ -185,11 +185,13 @@ class AdditiveAttention(nn.Module):
 
 
 class MultiplicativeAttention(nn.Module):
-    """Attention whose score is a dot product after a linear map: s·W h, the "general" score of Luong et al.
+    """Attention whose score is a dot product after a linear map: s·W h / √d, for queries of d numbers.
 
     Parameters
     ----------
     query_size, key_size : int
+    scaled : bool
+        False leaves the root out: the "general" score as Luong et al. print it.
     generator : torch.Generator, optional
         Draws W as ``torch.nn.Linear`` does, uniform in ±1/√key_size.
     device, dtype : optional
@@ -212,6 +214,7 @@ class MultiplicativeAttention(nn.Module):
         query_size: int,
         key_size: int,
         *,
+        scaled: bool = True,
         generator: Generator | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -219,6 +222,7 @@ class MultiplicativeAttention(nn.Module):
         super().__init__()
         if min(query_size, key_size) < 1:
             raise ValueError(f"sizes are at least 1, found {query_size} and {key_size}")
+        self.scale = query_size**-0.5 if scaled else 1.0
         self.key = undrawn(nn.Linear, key_size, query_size, bias=False, device=device, dtype=dtype)
         uniform_(self.key.weight, key_size**-0.5, generator)
 
@@ -233,7 +237,7 @@ class MultiplicativeAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Look with queries (..., q, query_size) at prepared keys; value, mask and results as in the functions."""
         axes("query", query, "... q query_size", query_size=self.key.out_features)
-        return weighted_average(query @ prepared.mT, value, mask)
+        return weighted_average(query @ prepared.mT * self.scale, value, mask)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the output (..., q, v) and the weights (..., q, k)."""

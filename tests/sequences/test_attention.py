@@ -82,15 +82,16 @@ def test_multiplicative_score_is_its_equation_one_query_and_one_key_at_a_time():
     _, weights = look(QUERY, memory, VALUE)
     for b in range(2):
         for i in range(3):
-            scores = torch.stack([QUERY[b, i] @ look.key.weight @ h for h in memory[b]])
+            scores = torch.stack([QUERY[b, i] @ look.key.weight @ h for h in memory[b]]) / math.sqrt(5)
             assert_close(weights[b, i], scores.exp() / scores.exp().sum())
 
 
-def test_multiplicative_with_the_identity_is_the_dot_product_without_its_root():
-    look = MultiplicativeAttention(5, 5).to(F64)
+@pytest.mark.parametrize(("scaled", "scale"), [(True, 5**-0.5), (False, 1.0)])
+def test_multiplicative_with_the_identity_is_the_dot_product(scaled, scale):
+    look = MultiplicativeAttention(5, 5, scaled=scaled).to(F64)
     with torch.no_grad():
         look.key.weight.copy_(torch.eye(5))
-    wanted = F.scaled_dot_product_attention(QUERY, KEY, VALUE, attn_mask=RAGGED, scale=1.0)
+    wanted = F.scaled_dot_product_attention(QUERY, KEY, VALUE, attn_mask=RAGGED, scale=scale)
     assert_close(look(QUERY, KEY, VALUE, RAGGED)[0], wanted)
 
 
