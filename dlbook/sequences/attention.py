@@ -2,7 +2,7 @@
 
 A query is scored against every key, the scores become weights that sum to one, and the values are averaged with them.
 Three scores: the dot product over √d of Vaswani et al. (2017), arXiv:1706.03762, eq. (1); v·tanh(W s + U h) of Bahdanau
-et al. (2014), arXiv:1409.0473, appendix A.1.2; and s·W h of Luong et al. (2015), arXiv:1508.04025, eq. (8).
+et al. (2014), arXiv:1409.0473, appendix A.1.2; and s·W h of Luong et al. (2015), arXiv:1508.04025, section 3.1.
 Paper → code: Q, s → query; K, h → key and value; α → weights; c → output.
 Axes: q queries, k keys, d features, v value size, n hidden units of a score.
 """
