@@ -69,7 +69,7 @@ class BPE:
 
     def _learn(self, words: list[list[int]], often: list[int], vocabulary_size: int) -> None:
         pairs: Counter[Pair] = Counter()  # how often each pair stands in the text
-        places: defaultdict[Pair, set[int]] = defaultdict(set)  # in which words
+        places: defaultdict[Pair, set[int]] = defaultdict(set)  # in which words, and perhaps some where it was
         for number, word in enumerate(words):
             for pair in pairwise(word):
                 pairs[pair] += often[number]
@@ -83,8 +83,6 @@ class BPE:
                 word, count = words[number], often[number]
                 for pair in pairwise(word):
                     pairs[pair] -= count
-                    if pair != best:
-                        places[pair].discard(number)
                 words[number] = word = merge(word, best, merged)
                 for pair in pairwise(word):
                     pairs[pair] += count

@@ -94,7 +94,9 @@ class GPT(nn.Module):
 
     def log_prob(self, tokens: Tensor) -> Tensor:
         """Return log p in nats (b, t - 1) of every unit of ``tokens`` (b, t) but the first, given those before it."""
-        axes("tokens", tokens, "b t", least=2)
+        _, t = axes("tokens", tokens, "b t", least=1)
+        if t < 2:
+            raise ValueError(f"the first unit has no probability, tokens is (b, t) with t >= 2, found {t}")
         log_p = self(tokens[:, :-1]).log_softmax(dim=-1)
         return cast(Tensor, log_p.take_along_dim(tokens[:, 1:, None], dim=-1)[:, :, 0])
 

@@ -82,6 +82,7 @@ def test_more_units_need_fewer_of_them():
     lengths = [len(BPE(SOME, size).encode(SOME)) for size in (70, 100, 200, 400)]
     assert lengths == sorted(lengths, reverse=True)
     assert len(BPE(SOME, 10_000)) < 10_000  # no pair is left
+    assert BPE("abc", 3).units == ["a", "b", "c"]
 
 
 def test_pairs_never_reach_across_words():

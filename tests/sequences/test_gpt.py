@@ -33,6 +33,7 @@ def test_scores_are_those_of_torchs_layers():
     wanted = theirs(x, mask=~torch.ones(7, 7, dtype=torch.bool).tril()) @ ours.embedding.weight.T
     assert_close(ours(TOKENS), wanted, **EXACT)
     log_p = wanted.log_softmax(-1)
+    assert_close(ours.log_prob(TOKENS[:1]), ours.log_prob(TOKENS)[:1], **EXACT)
     for b in range(3):
         for t in range(6):
             assert_close(ours.log_prob(TOKENS)[b, t], log_p[b, t, TOKENS[b, t + 1]], **EXACT)
@@ -137,7 +138,7 @@ def test_composes_with_torch():
         (lambda: model()(torch.zeros(1, 14, dtype=torch.long)), r"reads 13 units at once \(context\), found 14"),
         (lambda: model().extend(TOKENS, model().extend(TOKENS)[1]), "found 14"),
         (lambda: model()(TOKENS[0]), r"tokens is \(b, t\)"),
-        (lambda: model().log_prob(TOKENS[:, :1]), "at least 2"),
+        (lambda: model().log_prob(TOKENS[:, :1]), "t >= 2, found 1"),
         (lambda: model().generate(TOKENS, 3, temperature=-1.0, generator=stream()), "above 0, found -1.0"),
     ],
 )
