@@ -117,6 +117,7 @@ WRITTEN = frozenset(
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
         "dlbook.sequences.rnn",
+        "dlbook.sequences.transformer",
     }
 )
 
