@@ -116,8 +116,10 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.sequences.attention",
         "dlbook.sequences.rnn",
         "dlbook.sequences.transformer",
+        "dlbook.sequences.seq2seq",
     }
 )
 

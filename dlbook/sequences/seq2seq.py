@@ -100,8 +100,7 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Map words (b, t) and a state (1, b, h) to scores (b, t, v) of what follows each, and the last state."""
-        b, _ = axes("tokens", tokens, "b t", least=1)
-        axes("state", state, "1 b h", b=b, h=self.layer.hidden_size)
+        axes("tokens", tokens, "b t", least=1)
         states, state = self.layer(self.embedding(tokens), state)
         return self.out(self.inner(states)), state
 

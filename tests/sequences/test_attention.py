@@ -202,6 +202,7 @@ def test_where_no_value_is_read_a_query_that_sees_no_key_gives_nan():
         (lambda: dot_product_attention(QUERY, KEY, VALUE[:, :6]), r"value is \(..., 7, v\), found shape \(2, 6, 11\)"),
         (lambda: dot_product_attention(QUERY, KEY[:, :0], VALUE[:, :0]), "at least 1, found"),
         (lambda: dot_product_attention(QUERY, KEY, VALUE, CAUSAL.float()), "mask is bool .* found torch.float32"),
+        (lambda: dot_product_attention(QUERY, KEY, VALUE, CAUSAL[:2]), r"\(..., 3, 7\), found torch.bool \(2, 7\)"),
         (lambda: fused_attention(QUERY, KEY, VALUE, CAUSAL.T), r"\(..., 3, 7\), found torch.bool \(7, 3\)"),
         (lambda: fused_attention(QUERY, KEY[..., :4], VALUE), r"key is \(..., k, 5\) .*found shape \(2, 7, 4\)"),
         (lambda: weighted_average(QUERY, VALUE), r"value is \(..., 5, v\), found shape \(2, 7, 11\)"),

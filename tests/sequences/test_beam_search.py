@@ -191,6 +191,33 @@ def test_searching_leaves_no_gradient_and_no_trace():
     assert all(torch.equal(before[name], value) for name, value in translator.state_dict().items())
 
 
+class Watched(Tree):
+    """A tree that counts its steps and asks whether gradients are recorded."""
+
+    def step(self, tokens, state):
+        assert not torch.is_grad_enabled()
+        self.steps = getattr(self, "steps", 0) + 1
+        return super().step(tokens, state)
+
+
+def test_searching_stops_when_all_have_ended_and_records_no_gradients():
+    # outputs of one and of three words, END included, side by side: the source decides which
+    class Two(Watched):
+        def step(self, tokens, state):
+            log_p, state = super().step(tokens, state)
+            word = END if self.steps == 1 else A  # whatever is said behind the end does not count
+            certain = torch.nn.functional.one_hot(torch.tensor(word), 6).to(F64).log()
+            return torch.where(state[1][0] == 7, certain, log_p), state
+
+    both = torch.tensor([[7, END], [6, END]])
+    watched = Two(TREE.tree)
+    assert greedy(watched, both, max_length=11) == [[END], [A, A, END]]
+    assert watched.steps == 3
+    watched = Watched(TREE.tree)
+    beam_search(watched, ONE, width=2, max_length=11)
+    assert watched.steps == 3
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

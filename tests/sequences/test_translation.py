@@ -57,6 +57,6 @@ def test_the_same_seed_holds_out_the_same_sentences():
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"can be held out, found test = 0"):
-        translation_pairs(words=20, test=0, generator=stream())
+        translation_pairs(words=151, test=0, generator=stream())
     with pytest.raises(ValueError, match=r"can be held out, found test = 100000"):
         translation_pairs(words=20, test=100_000, generator=stream())

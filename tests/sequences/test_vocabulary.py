@@ -20,6 +20,7 @@ from dlbook.sequences.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, pa
         ("Aujourd'hui, jusqu'au soir", ["aujourd'hui", ",", "jusqu'", "au", "soir"]),
         ("C\u2019est l\u2019\u00e9t\u00e9 !", ["c'", "est", "l'", "\u00e9t\u00e9", "!"]),
         ('"At 7:30"', ['"', "at", "7", ":", "30", '"']),
+        ("The letter 'd'.", ["the", "letter", "'", "d", "'", "."]),
         ("  ", []),
     ],
 )  # fmt: skip
