@@ -118,8 +118,8 @@ WRITTEN = frozenset(
         "dlbook.perceptron.separability",
         "dlbook.sequences.attention",
         "dlbook.sequences.rnn",
-        "dlbook.sequences.transformer",
         "dlbook.sequences.seq2seq",
+        "dlbook.sequences.transformer",
     }
 )
 

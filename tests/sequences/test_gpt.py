@@ -80,8 +80,9 @@ def test_a_full_context_forgets_its_older_half():
         p = ours(text[:, start:]).softmax(-1)[:, -1]
         text = torch.cat([text, torch.multinomial(p, 1, generator=draws)], dim=1)
     assert torch.equal(found, text)
-    again = ours.generate(TOKENS[:1, -5:], 4, generator=stream(3))
-    assert torch.equal(ours.generate(TOKENS[:1], 4, generator=stream(3))[:, 2:], again)  # a prompt too long
+    many = TOKENS[:1].expand(50, -1)  # a prompt that is too long: its last five units are read
+    again = ours.generate(many[:, -5:], 4, generator=stream(3))
+    assert torch.equal(ours.generate(many, 4, generator=stream(3))[:, 2:], again)
 
 
 def test_draws_are_as_frequent_as_they_are_probable():
