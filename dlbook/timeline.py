@@ -121,6 +121,7 @@ WRITTEN = frozenset(
         "dlbook.sequences.attention",
         "dlbook.sequences.rnn",
         "dlbook.sequences.seq2seq",
+        "dlbook.sequences.transformer",
     }
 )
 
