@@ -1,9 +1,11 @@
-"""BLEU against its paper's examples, values of sacrebleu, and loops over positions."""
+"""BLEU against its paper's examples, sacrebleu, and loops over positions."""
 
 import math
+import random
 
 import pytest
 import torch
+from sacrebleu.metrics import BLEU
 
 from common import stream
 from dlbook.sequences.bleu import bleu, clipped_counts
@@ -17,42 +19,6 @@ CANDIDATES = [
     "it is a guide to action which ensures that the military always obeys the commands of the party",
     "it is to insure the troops forever hearing the activity guidebook that party direct",
 ]
-
-# Words are letters. Values of sacrebleu 2.6.0, tokenize="none", smooth_method="none"; nltk 3.10.4 gives the same to
-# 1e-13, but for the second, where its logarithm of the smallest float stands in for that of zero.
-RECORDED = [
-    (["bdaaacaba"], [["bdaaacfbeb"]], 54.627576446464936),
-    (["bcdb"], [["bcd", "bcd"]], 0.0),
-    (["dcddccbbbac"], [["dfddccbbdacc", "dcdcccbbbgc", "dcddcbbbdac"]], 85.12160931922469),
-    (["cdcdbbabbb", "adbccab"], [["cdcfebabgbd"], ["adbcce"]], 41.09502796790624),
-    (["acaabd", "cccdaa"], [["dcaabd", "aceabg"], ["fecdea", "cggdaba"]], 50.61361172145194),
-    (["cdcb", "dccababdb"], [["cded", "cdgb", "cdcff"], ["fcaagabdbe", "dcfababbb", "cccacfbd"]], 63.2297516897788),
-    (
-        ["dbab", "bdaacd", "abbca", "daadc", "cddbcbd"],
-        [["dbab"], ["bgaac"], ["adbga"], ["daadc"], ["cddbcb"]],
-        62.49155602314101,
-    ),
-    (
-        ["accab", "bdcdbdca", "abdacaac", "bacad", "cdcb"],
-        [["acbab", "acc"], ["bdcebaca", "edcdbfca"], ["abdacagc", "abdacaac"], ["bacag", "bacf"], ["cdcf", "cdcg"]],
-        68.36174791664682,
-    ),
-    (
-        ["babaaabcad", "aabdcadaaad", "acbbbddd", "dcaba", "cccbad"],
-        [
-            ["babaaabcaa", "aabacabcad", "bebaaadcadf"],
-            ["aabacadbag", "aabdcacaad", "dgdecadaa"],
-            ["acbbbdde", "acbbbedge", "acbbbddff"],
-            ["dcabae", "dgaba", "dcaba"],
-            ["ccgbb", "ccfbb", "cfcfc"],
-        ],
-        80.24883659717064,
-    ),
-]
-
-
-def letters(sentences):
-    return [list(sentence) for sentence in sentences]
 
 
 def by_positions(hypothesis, references, order):
@@ -98,10 +64,32 @@ def test_the_closest_reference_counts_and_of_two_the_shorter():
     assert math.isclose(bleu([words[:3]], [[words, words[:4]]], max_order=1), 100 * math.exp(-1 / 3))
 
 
-@pytest.mark.parametrize(("hypotheses", "references", "value"), RECORDED)
-def test_values_of_sacrebleu(hypotheses, references, value):
-    found = bleu(letters(hypotheses), [letters(own) for own in references])
-    assert math.isclose(found, value, rel_tol=1e-12)
+def corpora(count):
+    """Yield answers that are references with some words changed or left out, and references of unequal numbers."""
+    rng = random.Random(0)
+    for _ in range(count):
+        references = [
+            [[rng.choice("abcd") for _ in range(rng.randint(4, 13))] for _ in range(rng.randint(1, 3))]
+            for _ in range(rng.randint(1, 7))
+        ]
+        answers = [
+            [word if rng.random() < 0.8 else rng.choice("abcd") for word in rng.choice(own) if rng.random() < 0.9]
+            for own in references
+        ]
+        yield answers, references
+
+
+def test_equals_sacrebleu():
+    metric = BLEU(tokenize="none", smooth_method="none")
+    found = []
+    for answers, references in corpora(97):
+        most = max(map(len, references))
+        padded = [own + [None] * (most - len(own)) for own in references]  # sacrebleu wants a list for each place
+        columns = [[own and " ".join(own) for own in column] for column in zip(*padded, strict=True)]
+        wanted = metric.corpus_score([" ".join(answer) for answer in answers], columns).score
+        found.append(bleu(answers, references))
+        assert math.isclose(found[-1], wanted, rel_tol=1e-12)
+    assert sum(0 < score < 100 for score in found) > 50
 
 
 def test_clipping_by_positions():
