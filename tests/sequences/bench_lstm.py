@@ -36,4 +36,5 @@ def cases() -> Iterator[Case]:
             lambda ours=ours, x=x: step(ours, x),
             lambda theirs=theirs, x=x: step(theirs, x),
             "torch.nn.LSTM, which has no peepholes" if peephole else "torch.nn.LSTM",
+            note="peepholes: a loop over the steps in Python, where torch has one kernel" if peephole else "",
         )
