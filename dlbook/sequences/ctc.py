@@ -66,7 +66,7 @@ def extended(targets: Tensor, *, blank: int = 0) -> Tensor:
     """
     blanks = torch.full_like(targets, blank)
     pairs = torch.stack([blanks, targets], dim=-1).flatten(1)
-    return torch.cat([pairs, torch.full_like(pairs[:, :1], blank)], dim=1)
+    return torch.cat([pairs, targets.new_full((len(targets), 1), blank)], dim=1)
 
 
 def forward_variables(log_probabilities: Tensor, targets: Tensor, *, blank: int = 0) -> Tensor:
@@ -273,7 +273,7 @@ def _lengths(
 
 def _check_lengths(targets: Tensor, input_lengths: Tensor, target_lengths: Tensor) -> None:
     """Refuse a transcript that has no path."""
-    places = torch.arange(1, targets.shape[1], device=targets.device)
+    places = torch.arange(targets.shape[1], device=targets.device)[1:]
     twins = (targets[:, 1:] == targets[:, :-1]) & (places < target_lengths[:, None])
     needed = target_lengths + twins.sum(dim=1)
     too_long = needed > input_lengths

@@ -13,7 +13,6 @@ from torch import Generator, Tensor, nn
 
 from dlbook._checks import axes
 from dlbook._draws import uniform_
-from dlbook.sequences.gru import step
 
 __all__ = ["BidirectionalGRU", "DeepSpeech", "SequenceNorm", "clipped_relu", "sorta_grad"]
 
@@ -124,18 +123,21 @@ class BidirectionalGRU(nn.Module):
         """Map (b, t, d) to the sums of both states (b, t, h), zero behind the ends that ``lengths`` (b,) gives."""
         b, t, _ = axes("x", x, "b t d", d=self.input_size, least=1)
         places, mask = _places(b, t, lengths, x)
-        backward = places[..., None]
-        total = x.new_zeros(b, t, self.hidden_size)
-        for i, norm in enumerate(self.norms):
-            turned = i == 1
-            reading = x.gather(1, backward.expand_as(x)) if turned else x
-            h, states = x.new_zeros(b, self.hidden_size), []
-            for drive in norm(F.linear(reading, self.weight_ih[i]), mask).unbind(1):
-                h = step(drive, h, self.weight_hh[i])
-                states.append(h)
-            read = torch.stack(states, dim=1)
-            total = total + (read.gather(1, backward.expand_as(read)) if turned else read)
-        return total * mask
+        h = self.hidden_size
+        turned = x.gather(1, places[..., None].expand_as(x))
+        drives = [norm(F.linear((x, turned)[i], self.weight_ih[i]), mask) for i, norm in enumerate(self.norms)]
+        state, states = x.new_zeros(2, b, h), []
+        for drive in torch.stack(drives).unbind(
+            2
+        ):  # torch's form of the unit, see gru.step, for both directions at once
+            product = torch.bmm(state, self.weight_hh.mT)
+            r, z = (drive[..., : 2 * h] + product[..., : 2 * h]).sigmoid().chunk(2, dim=-1)
+            candidate = torch.tanh(torch.addcmul(drive[..., 2 * h :], r, product[..., 2 * h :]))
+            state = torch.lerp(candidate, state, z)
+            states.append(state)
+        forward, backward = torch.stack(states, dim=2)
+        backward = backward.gather(1, places[..., None].expand_as(backward))
+        return (forward + backward) * mask
 
 
 class DeepSpeech(nn.Module):
