@@ -34,11 +34,12 @@ def cases() -> Iterator[Case]:
     """Yield the layer as the chapter trains it, and a wider one."""
     for b, t, size in ((16, 100, 64), (32, 100, 256)):
         ours = BidirectionalGRU(size, size, generator=torch.Generator().manual_seed(0))
+        theirs = Reference(size, size)
         x = torch.randn(b, t, size, generator=torch.Generator().manual_seed(1))
         yield Case(
             "BidirectionalGRU",
             f"{size} units, {t} steps, batch {b}, forward and backward",
             lambda ours=ours, x=x: step(ours, x),
-            lambda theirs=Reference(size, size), x=x: step(theirs, x),
+            lambda theirs=theirs, x=x: step(theirs, x),
             "torch.nn.GRU, batch normalization",
         )
