@@ -141,15 +141,18 @@ class BidirectionalGRU(nn.Module):
 
 
 class DeepSpeech(nn.Module):
-    """Two convolutions in time that halve the frames, bidirectional gated layers, and scores of the labels.
+    """Convolutions in time that thin out the frames, bidirectional gated layers, and scores of the labels.
 
     Parameters
     ----------
     features, labels : int
         The blank counts as a label.
     channels, hidden_size, num_layers : int
+        No layer is recurrent if ``num_layers`` is zero.
     kernel : int
         Frames that a convolution sees.
+    strides : sequence of int
+        Of the convolutions, one for each.
     generator : torch.Generator, optional
     device, dtype : optional
 
@@ -170,46 +173,48 @@ class DeepSpeech(nn.Module):
         hidden_size: int = 48,
         num_layers: int = 1,
         kernel: int = 7,
+        strides: Sequence[int] = (2, 2),
         generator: Generator | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0 or min(features, labels, channels, hidden_size, num_layers, kernel) < 1:
+        if kernel % 2 == 0 or min(features, labels, channels, hidden_size, kernel, *strides) < 1 or num_layers < 0:
             raise ValueError(
-                f"sizes are at least 1 and kernel is odd, found {features}, {labels}, {channels}, {hidden_size}, "
-                f"{num_layers} and {kernel}"
+                f"sizes and strides are at least 1 and kernel is odd, found {features}, {labels}, {channels}, "
+                f"{hidden_size}, {kernel}, strides {tuple(strides)} and {num_layers} layers"
             )
         place = {"device": device, "dtype": dtype}
-        below = (features, channels)
+        below = [features, *[channels] * (len(strides) - 1)]
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(d, channels, kernel, stride=2, padding=kernel // 2, bias=False, **place)  # type: ignore[arg-type]
-            for d in below
+            nn.Conv1d(d, channels, kernel, stride, kernel // 2, bias=False, **place)  # type: ignore[arg-type]
+            for d, stride in zip(below, strides, strict=True)
         )
         self.norms = nn.ModuleList(SequenceNorm(channels, device=device, dtype=dtype) for _ in below)
         self.recurrent = nn.ModuleList(
-            BidirectionalGRU(
-                hidden_size if i else channels, hidden_size, generator=generator, device=device, dtype=dtype
-            )
-            for i in range(num_layers)
+            BidirectionalGRU(d, hidden_size, generator=generator, device=device, dtype=dtype)
+            for d in [channels, *[hidden_size] * (num_layers - 1)][:num_layers]
         )
-        self.scores = nn.Linear(hidden_size, labels, device=device, dtype=dtype)
+        self.scores = nn.Linear(hidden_size if num_layers else channels, labels, device=device, dtype=dtype)
         for layer in [*self.convolutions, self.scores]:
             for parameter in layer.parameters():
                 fan_in = layer.weight[0].numel()
                 uniform_(parameter, fan_in**-0.5, generator)
-        self.features = features
+        self.features, self.strides = features, tuple(strides)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map features (b, t, m) to scores (b, ⌈⌈t/2⌉/2⌉, v), and the numbers of frames (b,) to those of scores."""
+        """Map features (b, t, m) to scores (b, s, v), and how many frames there are, (b,), to how many scores.
+
+        Each convolution leaves one of ``stride`` frames, rounded up.
+        """
         b, t, _ = axes("x", x, "b t m", m=self.features, least=1)
         if lengths is None:
             lengths = torch.full((b,), t, dtype=torch.int64, device=x.device)
         axes("lengths", lengths, "b", b=b)
         x = x * _places(b, t, lengths, x)[1]
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = convolution(x.mT).mT
-            lengths = (lengths + 1) // 2
+            lengths = (lengths + self.strides[i] - 1) // self.strides[i]
             mask = _places(b, x.shape[1], lengths, x)[1]
             x = clipped_relu(norm(x, mask)) * mask
         for layer in self.recurrent:

@@ -106,6 +106,20 @@ def test_padding_changes_nothing(layers, training):
             assert_close(model(x[i : i + 1, : lengths[i]])[0][0], scores[i, :end], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("strides", [(1,), (3,), (2, 1, 3)])
+def test_without_recurrent_layers_it_is_convolutions_of_any_stride(strides):
+    model = shaken(DeepSpeech(7, 5, channels=11, num_layers=0, kernel=5, strides=strides, generator=stream())).eval()
+    for t in (13, 14, 15):
+        x = noise(2, t, 7)
+        h = x
+        for convolution, norm, stride in zip(model.convolutions, model.norms, strides, strict=True):
+            h = torch.nn.functional.conv1d(h.mT, convolution.weight, stride=stride, padding=2).mT
+            h = clipped_relu(norm(h))
+        scores, lengths = model(x)
+        assert_close(scores, h @ model.scores.weight.T + model.scores.bias, rtol=1e-12, atol=1e-12)
+        assert lengths.tolist() == [h.shape[1]] * 2
+
+
 def test_scores_look_both_ways():
     model = shaken(DeepSpeech(7, 5, channels=11, hidden_size=3, generator=stream())).eval()
     x = noise(1, 40, 7).requires_grad_()
@@ -194,7 +208,7 @@ def test_composes_with_torch():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: DeepSpeech(7, 5, kernel=4), "kernel is odd, found 7, 5, 48, 48, 1 and 4"),
+        (lambda: DeepSpeech(7, 5, kernel=4), r"kernel is odd, found 7, 5, 48, 48, 4, strides \(2, 2\) and 1 layers"),
         (lambda: DeepSpeech(7, 5)(torch.zeros(2, 13, 6)), r"x is \(b, t, 7\).*found shape \(2, 13, 6\)"),
         (lambda: DeepSpeech(7, 5)(torch.zeros(2, 13, 7), torch.tensor([13])), r"lengths is \(2,\)"),
         (lambda: SequenceNorm(5)(torch.zeros(2, 3, 5), torch.ones(2, 3)), r"mask is \(2, 3, 1\)"),
