@@ -116,6 +116,7 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.sequences.ctc",
         "dlbook.sequences.rnn",
     }
 )
