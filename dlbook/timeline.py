@@ -116,8 +116,13 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.sequences.attention",
         "dlbook.sequences.ctc",
+        "dlbook.sequences.gru",
+        "dlbook.sequences.lstm",
         "dlbook.sequences.rnn",
+        "dlbook.sequences.seq2seq",
+        "dlbook.sequences.transformer",
     }
 )
 

@@ -2,7 +2,8 @@
 
 Inverse time: Robbins and Monro (1951), Annals of Mathematical Statistics 22(3), 400-407.  Cosine: Loshchilov and Hutter
 (2017), "SGDR", eq. (5), for one run without restarts; η_min / η_max → ``floor``, T_cur → t, T_i → ``steps``.  Warm-up:
-Goyal et al. (2017), their *gradual* warm-up.
+Goyal et al. (2017), their *gradual* warm-up.  Inverse square root with warm-up: Vaswani et al. (2017),
+arXiv:1706.03762, eq. (3); step_num → t + 1, warmup_steps → ``warm_up_steps``.
 
 Each function returns a function of t.  ``torch.optim.lr_scheduler.LambdaLR(optimizer, cosine(1000))`` makes a scheduler
 of it, which ``dlbook.training.fit`` steps after every update.
@@ -11,7 +12,7 @@ of it, which ``dlbook.training.fit`` steps after every update.
 import math
 from collections.abc import Callable
 
-__all__ = ["constant", "cosine", "inverse_time", "step_decay", "warm_up"]
+__all__ = ["constant", "cosine", "inverse_square_root", "inverse_time", "step_decay", "warm_up"]
 
 Schedule = Callable[[int], float]
 
@@ -108,6 +109,30 @@ def warm_up(steps: int, then: Schedule) -> Schedule:
     """
     _at_least_one("steps", steps)
     return lambda t: (t + 1) / (steps + 1) * then(0) if t < steps else then(t - steps)
+
+
+def inverse_square_root(d_model: int, warm_up_steps: int) -> Schedule:
+    """Rise in a straight line and then fall as 1/√t: ``min(s^-1/2, s warm_up_steps^-3/2) / √d_model`` with s = t + 1.
+
+    This is a rate, not a share of one: the base rate of the optimizer is 1. It is highest at step ``warm_up_steps``,
+    where it is 1 / √(d_model warm_up_steps).
+
+    Parameters
+    ----------
+    d_model : int
+        Width of the model: 512 in the paper.
+    warm_up_steps : int
+        Steps of the rise: 4,000 in the paper.
+
+    Examples
+    --------
+    >>> [round(inverse_square_root(16, 4)(t), 4) for t in (0, 1, 3, 15)]
+    [0.0312, 0.0625, 0.125, 0.0625]
+    """
+    _at_least_one("warm_up_steps", warm_up_steps)
+    if d_model < 1:
+        raise ValueError(f"d_model is at least 1, found {d_model}")
+    return lambda t: min((t + 1) ** -0.5, (t + 1) * warm_up_steps**-1.5) / d_model**0.5
 
 
 def _at_least_one(name: str, count: int) -> None:

@@ -17,7 +17,14 @@ from torch.optim.lr_scheduler import (
 )
 
 from dlbook.data import Batches
-from dlbook.optimization.schedules import constant, cosine, inverse_time, step_decay, warm_up
+from dlbook.optimization.schedules import (
+    constant,
+    cosine,
+    inverse_square_root,
+    inverse_time,
+    step_decay,
+    warm_up,
+)
 from dlbook.training import fit
 
 BASE = 0.3
@@ -105,6 +112,17 @@ def test_warm_up_rises_evenly_and_reaches_what_follows():
     assert [schedule(t) for t in range(7)] == pytest.approx([2, 4, 6, 8, 10, 9, 8])
 
 
+def test_inverse_square_root_is_eq_3_of_vaswani_et_al():
+    schedule = inverse_square_root(512, 4000)
+    for step_num in (1, 7, 3999, 4000, 4001, 100_000):
+        wanted = 512**-0.5 * min(step_num**-0.5, step_num * 4000**-1.5)
+        assert schedule(step_num - 1) == pytest.approx(wanted, rel=1e-12)
+    rates_ = [schedule(t) for t in range(9000)]
+    assert rates_.index(max(rates_)) == 3999
+    assert max(rates_) == pytest.approx(1 / math.sqrt(512 * 4000))
+    assert schedule(15_999) == pytest.approx(max(rates_) / 2)  # four times as far, half as fast
+
+
 @pytest.mark.parametrize("schedule", [constant(), step_decay(3), inverse_time(0.5), cosine(7), warm_up(2, cosine(5))])
 def test_factors_are_from_zero_to_one(schedule):
     assert all(0 <= schedule(t) <= 1 for t in range(1000))
@@ -163,6 +181,8 @@ def test_a_run_goes_on_with_its_schedule_after_a_checkpoint(tmp_path):
         (lambda: cosine(-3), "found -3"),
         (lambda: cosine(3, floor=-0.1), "from 0 to 1, found -0.1"),
         (lambda: cosine(3, floor=1.1), "found 1.1"),
+        (lambda: inverse_square_root(512, 0), "warm_up_steps counts steps, a whole number from 1 on, found 0"),
+        (lambda: inverse_square_root(0, 4000), "d_model is at least 1, found 0"),
         (lambda: warm_up(0, constant()), "steps counts steps, a whole number from 1 on, found 0"),
     ],
 )
