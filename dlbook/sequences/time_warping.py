@@ -1,0 +1,112 @@
+"""Dynamic time warping: recordings compared at whatever speeds they were spoken, before there was anything to train.
+
+The distance is that of Sakoe and Chiba (1978), IEEE Trans. ASSP 26, in the symmetric form without a limit on the slope:
+a step through both sequences counts its pair of frames twice, a step through one counts it once. Strings of words are
+recognized in one pass (Bridle, Brown and Chamberlain, 1982; Ney, 1984, IEEE Trans. ASSP 32): a path leads through the
+frames of the templates, and at the end of one may go on at the beginning of any.
+Axes: t frames of the recording, r frames of a template, m features.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlbook._checks import axes
+
+__all__ = ["match_templates", "warping_distance"]
+
+Array = NDArray[np.floating]
+
+
+def warping_distance(a: Array, b: Array) -> float:
+    """Return the least sum of distances over all ways to walk through both sequences, over the sum of their lengths.
+
+    Parameters
+    ----------
+    a : (t, m)
+    b : (r, m)
+
+    Examples
+    --------
+    >>> slow, fast = np.array([[0.0], [0], [1], [1]]), np.array([[0.0], [1]])
+    >>> warping_distance(slow, fast)
+    0.0
+    >>> round(warping_distance(slow, fast + 1), 3)  # (2 + 1 + 0 + 0 + 1) / (4 + 2): the ones go with the 1, 2 costs 1
+    0.667
+    """
+    t, m = axes("a", a, "t m", least=1)
+    r, _ = axes("b", b, "r m", m=m, least=1)
+    apart = _distances(a, b)
+    total = np.full((t + 1, r + 1), np.inf)
+    total[0, 0] = 0.0
+    for i in range(t):
+        for j in range(r):
+            d = apart[i, j]
+            total[i + 1, j + 1] = min(total[i, j] + 2 * d, total[i, j + 1] + d, total[i + 1, j] + d)
+    return float(total[t, r]) / (t + r)
+
+
+def match_templates(recording: Array, templates: Sequence[Array], *, change: float = 0.0) -> list[int]:
+    """Return which templates, one after the other, explain a recording best: their numbers, in order.
+
+    From one frame of the recording to the next, a path stays at its frame of the template, goes on to the next one or
+    skips one; behind the last two frames of a template any template may begin.
+
+    Parameters
+    ----------
+    recording : (t, m)
+    templates : sequence of (r, m)
+    change : float
+        What beginning a template costs, in units of a frame's distance.
+
+    Examples
+    --------
+    >>> rise, fall = np.array([[0.0], [1], [2]]), np.array([[2.0], [1], [0]])
+    >>> match_templates(np.array([[0.0], [0], [1], [2], [2], [1], [1], [0]]), [rise, fall])
+    [0, 1]
+    """
+    _, m = axes("recording", recording, "t m", least=1)
+    if not templates:
+        raise ValueError("there is no template to match with")
+    for template in templates:
+        axes("template", template, "r m", m=m, least=2)
+    sizes = np.array([len(template) for template in templates])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    ends = starts + sizes - 1
+    exits = np.stack([ends, ends - 1]).T.ravel()
+    apart = _distances(recording, np.concatenate(templates))  # (t, all frames of all templates)
+    total = np.full(apart.shape[1], np.inf)
+    total[starts] = apart[0, starts]
+    history = np.full(len(total), -1)  # for every state, where its path's last entry stands in ``entries``
+    entries: list[tuple[int, int]] = [(-1, k) for k in range(len(templates))]  # what came before, which template
+    history[starts] = np.arange(len(templates))
+    inside = np.arange(len(total)) - np.repeat(starts, sizes)  # place within the template
+    for now in apart[1:]:
+        leave = exits[np.argmin(total[exits])]
+        ways = np.full((3, len(total)), np.inf)
+        ways[0] = total
+        ways[1, 1:] = np.where(inside[1:] >= 1, total[:-1], np.inf)
+        ways[2, 2:] = np.where(inside[2:] >= 2, total[:-2], np.inf)
+        way = ways.argmin(axis=0)
+        best, source = ways.min(axis=0), np.arange(len(total)) - way
+        came, cost = history[source], total[leave] + change
+        before = history[leave]
+        begin = starts[cost < best[starts]]
+        for start in begin:
+            came[start] = len(entries)
+            entries.append((int(before), int(np.searchsorted(starts, start))))
+        best[begin] = cost
+        total, history = best + now, came
+    at = int(history[ends[np.argmin(total[ends])]])
+    found = []
+    while at >= 0:
+        at, template_number = entries[at]
+        found.append(template_number)
+    return found[::-1]
+
+
+def _distances(a: Array, b: Array) -> Array:
+    """Return the Euclidean distances (t, r) of all pairs of frames."""
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    return np.sqrt(np.maximum(squares, 0.0))
