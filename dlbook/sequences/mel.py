@@ -45,7 +45,9 @@ def frames(waveform: Tensor, size: int, step: int) -> Tensor:
 
 
 def power_spectrum(pieces: Tensor) -> Tensor:
-    """Return |DFT|² (..., t, w // 2 + 1) of frames (..., t, w) under a Hann window, 0.5 - 0.5 cos(2πi / w).
+    """Return the squared magnitudes of the DFT (..., t, w // 2 + 1) of frames (..., t, w) under a Hann window.
+
+    The window is 0.5 - 0.5 cos(2πi / w).
 
     Examples
     --------
