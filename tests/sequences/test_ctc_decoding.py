@@ -38,6 +38,7 @@ def test_a_narrow_beam_promises_no_more_than_there_is():
         exact = ctc_log_likelihood(log_p[None], torch.tensor([transcript], dtype=torch.int64)).item()
         assert p <= exact + 1e-9
     assert len(prefix_beam_search(log_p, width=3)) == 3
+    assert len(prefix_beam_search(log_p, width=1)) == 1
 
 
 def test_where_greedy_is_wrong_by_hand():

@@ -69,10 +69,10 @@ def best_string(recording, templates, change, longest=3):
     return min(found)[1]
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(40))
 def test_matches_a_search_over_all_strings(seed):
-    templates = [draw(n, 2, seed=100 + n) for n in (3, 5)]
-    recording = draw(7, 2, seed=seed)
+    templates = [draw(n, 2, seed=100 + n + seed) for n in (3, 4)]
+    recording = draw(6, 2, seed=seed)
     assert tuple(match_templates(recording, templates, change=0.3)) == best_string(recording, templates, 0.3)
 
 
