@@ -79,6 +79,12 @@ def test_a_comma_stays_with_the_short_formula_before_it(build: Callable):
     assert re.search(r"</span>, long\.</p>", html), "a long formula is free to break"
 
 
+def test_the_same_comma_elsewhere_in_the_paragraph_stays_where_it_is(build: Callable):
+    html = build({"page": "# Page\n\nFirst *one*, *two*, then $a$, *three*, last.\n"}).page("page")
+    assert "<em>one</em>, <em>two</em>, then" in html
+    assert re.search(r'<span class="hold">.*,</span> <em>three</em>, last', html, flags=re.S)
+
+
 def test_a_proof_begins_with_its_word_set_apart(build: Callable):
     html = build({"page": PAGE}).page("page")
     assert '<em class="proof-word">Proof.</em> It is clear.' in html

@@ -254,7 +254,9 @@ class HoldPunctuation(SphinxPostTransform):
             behind = formula.next_node(descend=False, siblings=True)
             found = re.match(r"[.,;:!?)\]’”]+", behind) if isinstance(behind, nodes.Text) else None
             if found and len(formula.astext()) <= self.longest:
-                formula.parent.replace(behind, nodes.Text(behind[found.end() :]))
+                parent = formula.parent  # whose index() takes any text that reads the same for this one
+                place = next(i for i, child in enumerate(parent.children) if child is behind)
+                parent[place] = nodes.Text(behind[found.end() :])
                 formula.replace_self(nodes.inline("", "", formula.deepcopy(), nodes.Text(found[0]), classes=["hold"]))
 
 
