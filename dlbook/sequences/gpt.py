@@ -134,7 +134,7 @@ class GPT(nn.Module):
         prompt : (b, t) int64
         n : int
         temperature, top_k, top_p
-            See :func:`dlbook.sequences.sampling.distribution`.
+            See :func:`~dlbook.sequences.sampling.distribution`.
         generator : torch.Generator
         cache : bool
             Keep keys and values. Without, all that is in the context is computed anew for every unit: the same draws,
