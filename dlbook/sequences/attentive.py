@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from dlbook._checks import axes
 from dlbook._draws import normal_, undrawn, uniform_
+from dlbook.sequences._drawn import Embedding
 from dlbook.sequences.beam_search import State
 from dlbook.sequences.gru import GRU
 from dlbook.sequences.seq2seq import shift_right
@@ -69,7 +70,7 @@ class AttentiveDecoder(nn.Module):
     ) -> None:
         super().__init__()
         place = {"device": device, "dtype": dtype}
-        self.embedding = undrawn(nn.Embedding, vocabulary_size, embedding, **place)
+        self.embedding = undrawn(Embedding, vocabulary_size, embedding, **place)
         self.layer = GRU(embedding, hidden, generator=generator, device=device, dtype=dtype)
         self.attention = attention
         self.inner = undrawn(nn.Linear, (memory or hidden) + hidden, embedding, **place)

@@ -223,8 +223,9 @@ def ctc_loss(
     Raises
     ------
     ValueError
-        If a transcript needs more steps than there are, a step for each label and one between twins. The fused kernel
-        reads the lengths anyway; where the recursion computes, such a loss is infinite, and nothing is raised.
+        If a label is the blank or none of the v, or if a transcript needs more steps than there are, a step for each
+        label and one between twins. The fused kernel reads them anyway; where the recursion computes, nothing is
+        raised, and the loss of a transcript that is too long is infinite.
 
     Examples
     --------
@@ -236,7 +237,7 @@ def ctc_loss(
     log_p = logits.log_softmax(dim=-1)
     if _is_plain(logits):
         input_lengths, target_lengths = _lengths(logits, targets, input_lengths, target_lengths)
-        _check_lengths(targets, input_lengths, target_lengths)
+        _check_targets(targets, input_lengths, target_lengths, blank, logits.shape[-1])
         losses = F.ctc_loss(log_p.transpose(0, 1), targets, input_lengths, target_lengths, blank, reduction="none")
     else:
         losses = -ctc_log_likelihood(log_p, targets, input_lengths, target_lengths, blank=blank)
@@ -271,10 +272,16 @@ def _lengths(
     return input_lengths, target_lengths
 
 
-def _check_lengths(targets: Tensor, input_lengths: Tensor, target_lengths: Tensor) -> None:
-    """Refuse a transcript that has no path."""
-    places = torch.arange(targets.shape[1], device=targets.device)[1:]
-    twins = (targets[:, 1:] == targets[:, :-1]) & (places < target_lengths[:, None])
+def _check_targets(targets: Tensor, input_lengths: Tensor, target_lengths: Tensor, blank: int, size: int) -> None:
+    """Refuse a label that is none, which the kernel would look up beyond its table, and a transcript without a path."""
+    places = torch.arange(targets.shape[1], device=targets.device)
+    real = places < target_lengths[:, None]
+    wrong = real & ((targets == blank) | (targets < 0) | (targets >= size))
+    if wrong.any():
+        raise ValueError(
+            f"targets are labels from 0 to {size - 1} other than the blank, {blank}, found {int(targets[wrong][0])}"
+        )
+    twins = (targets[:, 1:] == targets[:, :-1]) & real[:, 1:]
     needed = target_lengths + twins.sum(dim=1)
     too_long = needed > input_lengths
     if too_long.any():

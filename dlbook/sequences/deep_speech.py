@@ -211,6 +211,7 @@ class DeepSpeech(nn.Module):
         if lengths is None:
             lengths = torch.full((b,), t, dtype=torch.int64, device=x.device)
         axes("lengths", lengths, "b", b=b)
+        _check_lengths(lengths, t)
         x = x * _places(b, t, lengths, x)[1]
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = convolution(x.mT).mT
@@ -220,6 +221,18 @@ class DeepSpeech(nn.Module):
         for layer in self.recurrent:
             x = layer(x, lengths)
         return self.scores(x), lengths
+
+
+def _check_lengths(lengths: Tensor, t: int) -> None:
+    """Refuse lengths that no recording of t frames has, where looking at values costs nothing."""
+    if torch.compiler.is_compiling() or lengths.device.type != "cpu":
+        return  # to read values here would break the graph or wait for the device
+    try:
+        wrong = bool(((lengths < 1) | (lengths > t)).any())
+    except RuntimeError:  # inside vmap lengths have no values
+        return
+    if wrong:
+        raise ValueError(f"lengths are 1 to {t}, the frames of x, found {lengths.tolist()}")
 
 
 def _places(b: int, t: int, lengths: Tensor | None, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -154,6 +154,8 @@ class LSTM(nn.Module):
 
     def chain(self, name: str) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Return what :func:`recur` takes of one chain ("l0", "l0_reverse", "l1", ...)."""
+        if name not in self.chains:
+            raise ValueError(f"the chains are {', '.join(self.chains)}, found {name!r}")
         w_in, w, *b = self._parameters_of(name)
         holes = [cast(Tensor, getattr(self, f"{hole}_{name}")) for hole in PEEPHOLES] if self.peephole else []
         return w_in, w, b[0] + b[1] if b else None, torch.stack(holes) if holes else None

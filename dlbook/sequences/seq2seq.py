@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from dlbook._checks import axes
-from dlbook._draws import normal_, undrawn, uniform_
+from dlbook.sequences import _drawn as drawn
 from dlbook.sequences.beam_search import State
 from dlbook.sequences.gru import GRU
 from dlbook.sequences.vocabulary import PAD, START
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.embedding = _embedding(vocabulary_size, embedding, generator, device, dtype)
+        self.embedding = drawn.embedding(vocabulary_size, embedding, generator, device, dtype)
         self.layer = GRU(embedding, hidden, generator=generator, device=device, dtype=dtype)
 
     def forward(self, source: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,10 +91,10 @@ class Decoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.embedding = _embedding(vocabulary_size, embedding, generator, device, dtype)
+        self.embedding = drawn.embedding(vocabulary_size, embedding, generator, device, dtype)
         self.layer = GRU(embedding, hidden, generator=generator, device=device, dtype=dtype)
-        self.inner: nn.Module = _linear(hidden, embedding, generator, device, dtype) if tied else nn.Identity()
-        self.out = _linear(embedding if tied else hidden, vocabulary_size, generator, device, dtype)
+        self.inner: nn.Module = drawn.linear(hidden, embedding, generator, device, dtype) if tied else nn.Identity()
+        self.out = drawn.linear(embedding if tied else hidden, vocabulary_size, generator, device, dtype)
         if tied:
             self.out.weight = self.embedding.weight
 
@@ -180,23 +180,3 @@ def loss(scores: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     axes("target", target, "b t", b=b, t=t)
     each = F.cross_entropy(scores.flatten(0, 1), target.flatten(), ignore_index=PAD, reduction=reduction)
     return each.unflatten(0, (b, t)) if reduction == "none" else each
-
-
-Place = torch.device | str | None
-
-
-def _embedding(
-    count: int, size: int, generator: Generator | None, device: Place, dtype: torch.dtype | None
-) -> nn.Embedding:
-    layer = undrawn(nn.Embedding, count, size, device=device, dtype=dtype)
-    normal_(layer.weight, size**-0.5, generator)  # rows of length one: as vectors of scores they must not be long
-    return layer
-
-
-def _linear(
-    inputs: int, outputs: int, generator: Generator | None, device: Place, dtype: torch.dtype | None
-) -> nn.Linear:
-    layer = undrawn(nn.Linear, inputs, outputs, device=device, dtype=dtype)
-    for parameter in layer.parameters():
-        uniform_(parameter, inputs**-0.5, generator)
-    return layer

@@ -211,6 +211,12 @@ def test_a_loss_without_a_path_is_infinite_where_nothing_is_raised():
     assert x.isfinite().all()
 
 
+def test_what_stands_behind_the_end_of_a_transcript_may_be_any_label():
+    scores, targets, lengths = noise(2, 7, 5), torch.tensor([[1, 0], [3, 2]]), torch.tensor([1, 2])
+    found = ctc_loss(scores, targets, target_lengths=lengths, reduction="none")
+    assert_close(found[0], ctc_loss(scores[:1], targets[:1, :1], reduction="sum"))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -225,6 +231,9 @@ def test_a_loss_without_a_path_is_infinite_where_nothing_is_raised():
         (lambda: forward_variables(torch.zeros(1, 0, 3), TARGETS[:1]), "at least 1, found"),
         (lambda: soft_alignment(logits(), TARGETS[0]), r"targets is \(3, u\)"),
         (lambda: backward_variables(logits(), TARGETS[:2]), r"targets is \(3, u\)"),
+        (lambda: ctc_loss(torch.zeros(1, 7, 5), torch.tensor([[1, 0]])), "0 to 4 other than the blank, 0, found 0"),
+        (lambda: ctc_loss(torch.zeros(1, 7, 5), torch.tensor([[1, 5]])), "0 to 4 other than the blank, 0, found 5"),
+        (lambda: ctc_loss(torch.zeros(1, 7, 5), torch.tensor([[-1, 2]])), "other than the blank, 0, found -1"),
     ],
 )
 def test_bad_input_is_named(call, message):

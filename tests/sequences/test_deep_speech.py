@@ -211,6 +211,8 @@ def test_composes_with_torch():
         (lambda: DeepSpeech(7, 5, kernel=4), r"kernel is odd, found 7, 5, 48, 48, 4, strides \(2, 2\) and 1 layers"),
         (lambda: DeepSpeech(7, 5)(torch.zeros(2, 13, 6)), r"x is \(b, t, 7\).*found shape \(2, 13, 6\)"),
         (lambda: DeepSpeech(7, 5)(torch.zeros(2, 13, 7), torch.tensor([13])), r"lengths is \(2,\)"),
+        (lambda: DeepSpeech(7, 5)(torch.zeros(2, 13, 7), torch.tensor([13, 14])), r"1 to 13.*found \[13, 14\]"),
+        (lambda: DeepSpeech(7, 5)(torch.zeros(2, 13, 7), torch.tensor([13, 0])), r"1 to 13.*found \[13, 0\]"),
         (lambda: SequenceNorm(5)(torch.zeros(2, 3, 5), torch.ones(2, 3)), r"mask is \(2, 3, 1\)"),
         (lambda: SequenceNorm(5)(torch.zeros(2, 3, 4)), r"x is \(b, t, 5\)"),
         (lambda: BidirectionalGRU(3, 5)(torch.zeros(2, 7, 4)), r"x is \(b, t, 3\)"),

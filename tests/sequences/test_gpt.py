@@ -138,6 +138,7 @@ def test_composes_with_torch():
         (lambda: GPT(11, 13, 6, 4, 1), "multiple of n_heads, found 6 and 4"),
         (lambda: model()(torch.zeros(1, 14, dtype=torch.long)), r"reads 13 units at once \(context\), found 14"),
         (lambda: model().extend(TOKENS, model().extend(TOKENS)[1]), "found 14"),
+        (lambda: model()(torch.tensor([[1, 500]])), "words are numbered 0 to .*, found 1 to 500"),
         (lambda: model()(TOKENS[0]), r"tokens is \(b, t\)"),
         (lambda: model().log_prob(TOKENS[:, :1]), "t >= 2, found 1"),
         (lambda: model().generate(TOKENS, 3, temperature=-1.0, generator=stream()), "above 0, found -1.0"),

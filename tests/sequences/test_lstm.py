@@ -175,6 +175,7 @@ def test_composes_with_torch(peephole):
     ("call", "message"),
     [
         (lambda: LSTM(3, 0), "sizes are at least 1, found 3, 0 and 1 layers"),
+        (lambda: LSTM(3, 5).chain("l1"), "the chains are l0, found 'l1'"),
         (lambda: LSTM(3, 5, bias=False, forget_bias=1.0), "forget_bias is 1.0 of a layer without biases"),
         (lambda: LSTM(3, 5)(torch.zeros(2, 7, 4)), r"x is \(b, t, 3\) .*found shape \(2, 7, 4\)"),
         (lambda: LSTM(3, 5)(torch.zeros(2, 0, 3)), "at least 1, found"),

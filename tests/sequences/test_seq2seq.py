@@ -188,6 +188,8 @@ def test_composes_with_torch():
         (lambda: model().decoder(TARGET, noise(1, 2, 5)), r"state is \(1, 3, 5\), found shape \(1, 2, 5\)"),
         (lambda: model().decoder(TARGET[0], noise(1, 3, 5)), r"tokens is \(b, t\)"),
         (lambda: model().log_prob(SOURCE, TARGET[:2]), r"target is \(3, t\) .*found shape \(2, 5\)"),
+        (lambda: model().encoder(torch.tensor([[7, 99, 2]])), "words are numbered 0 to .*, found 2 to 99"),
+        (lambda: model().decoder(torch.tensor([[1, -3]]), noise(1, 1, 5)), "words are numbered 0 to .*, found -3 to 1"),
         (lambda: loss(noise(3, 4, 13), TARGET), r"target is \(3, 4\), found shape \(3, 5\)"),
         (lambda: loss(noise(3, 13), TARGET), r"scores is \(b, t, v\)"),
     ],

@@ -280,6 +280,7 @@ def test_the_embedding_may_be_wider_than_the_past_of_other_models():
         (lambda: Transformer(11, 13, 7, 3, 1), "multiple of n_heads, found 7 and 3"),
         (lambda: model().encode(torch.full((2, 18), 5)), r"17 positions \(longest\), found a sentence of 18"),
         (lambda: model()(SOURCE, torch.full((3, 18), 5)), "found a sentence of 18"),
+        (lambda: model()(SOURCE + 500, TARGET), "words are numbered 0 to .*, found 50"),
         (lambda: model()(SOURCE, SOURCE[:2]), r"target_in is \(3, t\)"),
         (lambda: model().log_prob(SOURCE, TARGET[:2]), r"target is \(3, t\)"),
         (lambda: EncoderLayer(6, 3)(noise(2, 5, 7)), r"query is \(b, q, 6\)"),
