@@ -1,8 +1,8 @@
 """Starting weights whose signals and gradients keep their size: Glorot, He, LeCun and orthogonal draws.
 
-LeCun et al. (1998), "Efficient BackProp", Sec. 4.6: variance 1/n_in.  Glorot and Bengio (2010): variance
-2/(n_in + n_out), eq. (12), and its uniform form, eq. (16).  He et al. (2015), arXiv:1502.01852, eq. (10): variance
-2/n_in before a rectifier.  Saxe, McClelland and Ganguli (2013), arXiv:1312.6120: orthogonal matrices.
+LeCun et al. (1998), "Efficient BackProp": variance 1/n_in.  Glorot and Bengio (2010): variance 2/(n_in + n_out), and
+its uniform form, their "normalized initialization".  He et al. (2015), arXiv:1502.01852: variance 2/n_in before a
+rectifier.  Saxe, McClelland and Ganguli (2013), arXiv:1312.6120: orthogonal matrices.
 
 n_in, n_out → the two numbers of :func:`fans`; the square root of the numerator → ``gain``.  Each function fills a
 tensor in place, as those of ``torch.nn.init`` do, and draws the same numbers from a generator of the same seed.
@@ -61,7 +61,7 @@ def fans(weight: Tensor) -> tuple[int, int]:
 
 
 def glorot_normal_(weight: Tensor, gain: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill (o, i, ...) with normal numbers of variance 2 gain² / (n_in + n_out): Glorot and Bengio, eq. (12).
+    """Fill (o, i, ...) with normal numbers of variance 2 gain² / (n_in + n_out), as Glorot and Bengio propose.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def glorot_normal_(weight: Tensor, gain: float = 1.0, *, generator: Generator | 
 
 
 def glorot_uniform_(weight: Tensor, gain: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill (o, i, ...) with uniform numbers of the same variance, in ± gain √6 / √(n_in + n_out): their eq. (16).
+    """Fill (o, i, ...) with uniform numbers of the same variance, in ± gain √6 / √(n_in + n_out).
 
     Examples
     --------
@@ -87,7 +87,7 @@ def glorot_uniform_(weight: Tensor, gain: float = 1.0, *, generator: Generator |
 def he_normal_(
     weight: Tensor, gain: float = math.sqrt(2), *, mode: str = "fan_in", generator: Generator | None = None
 ) -> Tensor:
-    """Fill (o, i, ...) with normal numbers of variance gain² / n: He et al., eq. (10); with gain 1, LeCun's.
+    """Fill (o, i, ...) with normal numbers of variance gain² / n, as He et al. do; with gain 1, LeCun's.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def he_normal_(
     gain : float
         √2 before a rectifier; see :func:`gain` for others.
     mode : {"fan_in", "fan_out"}
-        Whether n is the number of inputs, which keeps signals, or of outputs, which keeps gradients (eq. 14).
+        Whether n is the number of inputs, which keeps signals, or of outputs, which keeps gradients.
     generator : torch.Generator, optional
 
     Examples

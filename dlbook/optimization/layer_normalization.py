@@ -1,7 +1,7 @@
 """Normalizations that look at one example only: layer, group and root mean square normalization.
 
-Ba, Kiros and Hinton (2016), arXiv:1607.06450, eq. (3); Wu and He (2018), arXiv:1803.08494, eq. (1), (2) and (7); Zhang
-and Sennrich (2019), eq. (4).  Paper → code: gain g or γ → ``weight``, β or b → ``bias``, ε → ``eps``, G →
+Ba, Kiros and Hinton (2016), arXiv:1607.06450; Wu and He (2018), arXiv:1803.08494; Zhang and Sennrich (2019),
+arXiv:1910.07467.  Paper → code: gain g or γ → ``weight``, β or b → ``bias``, ε → ``eps``, G →
 ``num_groups``.  Axes: b examples, c channels, ... places (of groups) or examples (of rows); d features.
 """
 
