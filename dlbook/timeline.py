@@ -114,6 +114,7 @@ WRITTEN = frozenset(
         "dlbook.convolution.resnet",
         "dlbook.convolution.visualization",
         "dlbook.foundations.features",
+        "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
         "dlbook.regularization.dropout",
