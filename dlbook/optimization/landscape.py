@@ -71,11 +71,11 @@ def slice_1d(f: Loss, theta: Tensor, direction: Tensor, steps: Tensor, *, chunk_
     Parameters
     ----------
     f : callable
-        A vector (d,) to a number; it is mapped, so it may not look at values.
+        A vector (d,) to a number.
     theta, direction : (d,)
     steps : (a,)
     chunk_size : int
-        Points that are evaluated at once. More need memory, and pay on a GPU.
+        Points that are evaluated at once, by ``vmap`` if more than one. They need memory, and pay on a GPU.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def slice_1d(f: Loss, theta: Tensor, direction: Tensor, steps: Tensor, *, chunk_
     """
     (d,) = axes("theta", theta, "d")
     axes("direction", direction, "d", d=d), axes("steps", steps, "a")
-    return vmap(lambda a: f(theta + a * direction), chunk_size=chunk_size)(steps)
+    return _at_each(lambda a: f(theta + a * direction), steps, chunk_size)
 
 
 def slice_2d(
@@ -122,7 +122,7 @@ def slice_2d(
     (a,), (b,) = axes("steps_first", steps_first, "a"), axes("steps_second", steps_second, "b")
     axes("first", first, "d", d=d), axes("second", second, "d", d=d)
     points = torch.cartesian_prod(steps_second, steps_first).view(b * a, 2)
-    values = vmap(lambda p: f(theta + p[1] * first + p[0] * second), chunk_size=chunk_size)(points)
+    values = _at_each(lambda p: f(theta + p[1] * first + p[0] * second), points, chunk_size)
     return values.view(b, a)
 
 
@@ -183,3 +183,10 @@ def bezier(start: Tensor, bend: Tensor, end: Tensor, t: Tensor | float) -> Tenso
     axes("bend", bend, "d", d=d), axes("end", end, "d", d=d)
     t = torch.as_tensor(t, dtype=start.dtype, device=start.device)[..., None]
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
+
+
+def _at_each(f: Loss, points: Tensor, chunk_size: int) -> Tensor:
+    """Evaluate f at every row, one by one or, in chunks, all at once."""
+    if chunk_size == 1:  # what vmap costs is not won back by one point
+        return torch.stack([f(point) for point in points])
+    return vmap(f, chunk_size=chunk_size)(points)
