@@ -133,7 +133,28 @@ def test_just_below_the_largest_strength_one_weight_wakes():
     top = largest_strength(WIDE, MANY[:, 0]).item()
     assert (lasso(WIDE, MANY[:, 0], strength=top * 1.0001) == 0).all()
     assert (lasso(WIDE, MANY[:, 0], strength=top * 0.999, tolerance=1e-8) != 0).sum() == 1
-    assert_close(largest_strength(X, Y), (X.T @ Y / 17).abs().max())
+    for y in (Y, -Y):
+        assert_close(largest_strength(X, y), (X.T @ y / 17).abs().max())
+
+
+@pytest.mark.parametrize("tolerance", [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
+def test_the_conditions_hold_as_closely_as_was_asked(tolerance):
+    allowed = tolerance * largest_strength(WIDE, MANY)
+    found = lasso(WIDE, MANY, strength=0.01, tolerance=tolerance)
+    assert kkt_violation(WIDE, MANY, found, 0.01) <= allowed
+
+
+def test_a_path_goes_on_from_where_it_is(monkeypatch):
+    starts = []
+
+    def watched(*args, start, **kwargs):
+        starts.append(start)
+        return lasso(*args, start=start, **kwargs)
+
+    monkeypatch.setattr("dlbook.regularization.lasso.lasso", watched)
+    path = lasso_path(X, Y, strengths=PATH)
+    assert starts[0] is None
+    assert all(torch.equal(start, row) for start, row in zip(starts[1:], path[:-1], strict=True))
 
 
 def test_a_start_at_the_minimum_is_kept():
