@@ -1,7 +1,7 @@
 """Least squares with an L1 penalty, by soft thresholding: the lasso of Tibshirani (1996), and Beck and Teboulle (2009).
 
 Minimized is ‖X w - y‖² / 2n + α ‖w‖₁.  Paper → code: the A, b, x and λ of Beck and Teboulle → ``features``,
-``target``, weight and ``strength``; their objective is n times ours with λ = n α.
+``target``, weight and ``strength``, up to factors of n, by which we divide as scikit-learn does.
 Axes: n examples, p features, k targets, each with weights of its own.
 """
 
@@ -75,7 +75,7 @@ def ista(
     start: Tensor | None = None,
     accelerate: bool = False,
 ) -> Tensor:
-    """Return the weight (p,) or (p, k) after steps of descent and soft thresholding, Beck and Teboulle eq. (1.4).
+    """Return the weight (p,) or (p, k) after steps of descent and soft thresholding: iterative shrinkage-thresholding.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def ista(
     start : as the result, optional
         Zero by default.
     accelerate : bool
-        Take the gradient at a point ahead, as their FISTA of section 4 does, and begin again without momentum
+        Take the gradient at a point ahead, as the FISTA of Beck and Teboulle does, and begin again without momentum
         wherever a step goes back on the one before.
 
     Examples

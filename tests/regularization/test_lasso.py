@@ -93,7 +93,7 @@ def test_acceleration_restarts_where_a_step_goes_back():
     assert values[1] - best < 1e-13 < plain - best
 
 
-def test_ista_keeps_the_bound_of_beck_and_teboulle_theorem_3_1():
+def test_ista_keeps_the_bound_of_beck_and_teboulle():
     best = lasso(X, Y, strength=0.02, tolerance=1e-11)
     least = lasso_objective(X, Y, best, 0.02)
     curvature = torch.linalg.eigvalsh(X.T @ X).max() / 17
