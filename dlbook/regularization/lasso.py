@@ -5,7 +5,7 @@ Minimized is ‖X w - y‖² / 2n + α ‖w‖₁.  Paper → code: the A, b, x 
 Axes: n examples, p features, k targets, each with weights of its own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import torch
@@ -49,10 +49,8 @@ def kkt_violation(features: Tensor, target: Tensor, weight: Tensor, strength: fl
     >>> kkt_violation(torch.eye(2), torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0]), strength=0.5)
     tensor(0.)
     """
-    gradient = features.mT @ (features @ weight - target) / len(features)
-    at_zero = (gradient.abs() - strength).clamp(min=0)
-    elsewhere = (gradient + strength * weight.sign()).abs()
-    return torch.where(weight == 0, at_zero, elsewhere).amax()
+    gradient, _ = _squares(features, target)
+    return _violation(gradient(weight), weight, strength)
 
 
 def largest_strength(features: Tensor, target: Tensor) -> Tensor:
@@ -95,9 +93,11 @@ def ista(
     >>> ista(torch.eye(2), torch.tensor([3.0, 1.0]), strength=0.5, steps=1)  # the columns are orthogonal: one step
     tensor([2., 0.])
     """
+    if not strength >= 0:
+        raise ValueError(f"strength is at least 0, found {strength}")
     if not steps >= 0:
         raise ValueError(f"steps are at least 0, found {steps}")
-    weights = _descend(features, target, strength, start, accelerate)
+    weights = _descend(*_squares(features, target), _start(features, target, start), strength, accelerate)
     return next(islice(weights, steps, None))
 
 
@@ -133,22 +133,25 @@ def lasso(
     >>> lasso(torch.eye(2), torch.tensor([3.0, 1.0]), strength=0.5)
     tensor([2., 0.])
     """
-    if not strength > 0:
-        raise ValueError(f"strength is more than 0, found {strength}")
-    weights = _descend(features, target, strength, start, accelerate=True)
-    allowed = tolerance * largest_strength(features, target)
-    for weight in islice(weights, 0, max_steps + 1, CHECK_EVERY):
-        if kkt_violation(features, target, weight, strength) <= allowed:
-            return weight
-    raise ValueError(f"no minimum within {tolerance} after {max_steps} steps, in {features.dtype}")
+    (found,) = lasso_path(
+        features, target, strengths=(strength,), tolerance=tolerance, start=start, max_steps=max_steps
+    )
+    return found
 
 
 def lasso_path(
-    features: Tensor, target: Tensor, *, strengths: Iterable[float], tolerance: float = 1e-6, max_steps: int = 100_000
+    features: Tensor,
+    target: Tensor,
+    *,
+    strengths: Iterable[float],
+    tolerance: float = 1e-6,
+    start: Tensor | None = None,
+    max_steps: int = 100_000,
 ) -> Tensor:
     """Return the minima for several strengths, a row each: (strengths, p) or (strengths, p, k).
 
     Each begins where the one before ended, so that strengths that fall from :func:`largest_strength` are quick.
+    Takes what :func:`lasso` takes.
 
     Examples
     --------
@@ -156,34 +159,62 @@ def lasso_path(
     tensor([[0., 0.],
             [2., 0.]])
     """
-    found: list[Tensor] = []
+    gradient, rate = _squares(features, target)
+    weight = _start(features, target, start)
+    allowed = tolerance * largest_strength(features, target)
+    found = []
     for strength in strengths:
-        start = found[-1] if found else None
-        found.append(lasso(features, target, strength=strength, tolerance=tolerance, start=start, max_steps=max_steps))
+        if not strength > 0:
+            raise ValueError(f"strength is more than 0, found {strength}")
+        weights = _descend(gradient, rate, weight, strength, accelerate=True)
+        for weight in islice(weights, 0, max_steps + 1, CHECK_EVERY):
+            if _violation(gradient(weight), weight, strength) <= allowed:
+                break
+        else:
+            raise ValueError(f"no minimum within {tolerance} after {max_steps} steps, in {features.dtype}")
+        found.append(weight)
     if not found:
         raise ValueError("strengths has at least one number, found none")
     return torch.stack(found)
 
 
-def _descend(
-    features: Tensor, target: Tensor, strength: float, start: Tensor | None, accelerate: bool
-) -> Iterator[Tensor]:
-    """Yield the start, and then one weight after the other."""
+def _squares(features: Tensor, target: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """Return the gradient of the squares, a function of the weight, and 1 / L, L their largest curvature."""
     n, p = axes("features", features, "n p", least=1)
     if target.ndim not in (1, 2) or len(target) != n:
         raise ValueError(f"target is ({n},) or ({n}, k), found shape {tuple(target.shape)}")
-    if not strength >= 0:
-        raise ValueError(f"strength is at least 0, found {strength}")
-    shape = (p, *target.shape[1:])
-    weight = features.new_zeros(shape) if start is None else start
-    if weight.shape != shape:
-        raise ValueError(f"start is {shape}, found shape {tuple(weight.shape)}")
-    rate = n / torch.linalg.matrix_norm(features, 2).square()  # 1 / L, L the largest curvature
+    if p <= n:  # then p² products a step are fewer than 2 n p
+        gram, correlation = features.mT @ features / n, features.mT @ target / n
+        return lambda weight: gram @ weight - correlation, 1 / torch.linalg.eigvalsh(gram)[-1]
+    rate = 1 / torch.linalg.eigvalsh(features @ features.mT / n)[-1]
+    return lambda weight: features.mT @ (features @ weight - target) / n, rate
+
+
+def _start(features: Tensor, target: Tensor, start: Tensor | None) -> Tensor:
+    """Return the first weight: zero, or what was given."""
+    shape = (features.shape[1], *target.shape[1:])
+    if start is None:
+        return features.new_zeros(shape)
+    if start.shape != shape:
+        raise ValueError(f"start is {shape}, found shape {tuple(start.shape)}")
+    return start
+
+
+def _violation(gradient: Tensor, weight: Tensor, strength: float) -> Tensor:
+    """Return by how much the gradient of the squares misses what the penalty can cancel."""
+    at_zero = (gradient.abs() - strength).clamp(min=0)
+    elsewhere = (gradient + strength * weight.sign()).abs()
+    return torch.where(weight == 0, at_zero, elsewhere).amax()
+
+
+def _descend(
+    gradient: Callable[[Tensor], Tensor], rate: Tensor, weight: Tensor, strength: float, accelerate: bool
+) -> Iterator[Tensor]:
+    """Yield the weight, and then one after the other."""
     ahead, t = weight, weight.new_ones(())
     while True:
         yield weight
-        gradient = features.mT @ (features @ ahead - target) / n
-        new = soft_threshold(ahead - rate * gradient, rate * strength)
+        new = soft_threshold(ahead - rate * gradient(ahead), rate * strength)
         if accelerate:
             back = ((ahead - new) * (new - weight)).sum() > 0
             t = torch.where(back, 1.0, t)

@@ -144,22 +144,23 @@ def test_the_conditions_hold_as_closely_as_was_asked(tolerance):
     assert kkt_violation(WIDE, MANY, found, 0.01) <= allowed
 
 
-def test_a_path_goes_on_from_where_it_is(monkeypatch):
-    starts = []
-
-    def watched(*args, start, **kwargs):
-        starts.append(start)
-        return lasso(*args, start=start, **kwargs)
-
-    monkeypatch.setattr("dlbook.regularization.lasso.lasso", watched)
-    path = lasso_path(X, Y, strengths=PATH)
-    assert starts[0] is None
-    assert all(torch.equal(start, row) for start, row in zip(starts[1:], path[:-1], strict=True))
+def test_a_path_goes_on_from_where_it_is():
+    first, second = lasso_path(X, Y, strengths=(PATH[1], PATH[3]), tolerance=1e-8)
+    again = lasso_path(X, Y, strengths=(PATH[3], PATH[3]), tolerance=1e-8, start=second, max_steps=0)
+    assert torch.equal(again, torch.stack([second, second]))
+    assert not torch.equal(first, second)
+    with pytest.raises(ValueError, match="no minimum"):
+        lasso_path(X, Y, strengths=(PATH[1], PATH[3]), tolerance=1e-8, start=first, max_steps=0)
+    path = [PATH[0] * 0.8**k for k in range(25)]
+    few = 150  # enough from each strength to the next, where 80 are needed, and not from zero, where 300 are
+    with pytest.raises(ValueError, match="no minimum"):
+        lasso_path(WIDE, MANY, strengths=path[-1:], tolerance=1e-4, max_steps=few)
+    lasso_path(WIDE, MANY, strengths=path, tolerance=1e-4, max_steps=few)
 
 
 def test_a_start_at_the_minimum_is_kept():
     best = lasso(X, Y, strength=0.02, tolerance=1e-8)
-    assert lasso(X, Y, strength=0.02, tolerance=1e-8, start=best, max_steps=0) is best
+    assert torch.equal(lasso(X, Y, strength=0.02, tolerance=1e-8, start=best, max_steps=0), best)
 
 
 def test_gradients_by_finite_differences_through_the_steps():
