@@ -48,6 +48,11 @@ def hessian_vector_product(f: Loss, theta: Tensor, v: Tensor) -> Tensor:
         A vector (d,) to a number, twice differentiable.
     theta, v : (d,)
 
+    Returns
+    -------
+    tensor
+        (d,), detached: it is not differentiated further.
+
     Examples
     --------
     >>> f = lambda t: t[0] ** 2 + 3 * t[0] * t[1]
@@ -109,7 +114,8 @@ def hessian_eigenvalues(
 def index(f: Loss, theta: Tensor, *, tolerance: float = 1e-8) -> int:
     """Count the eigenvalues of the Hessian below ``-tolerance``: directions in which f curves downward.
 
-    It forms the whole Hessian, d by d, so it is for hundreds of parameters.
+    It forms the whole Hessian, d by d, so it is for hundreds of parameters. The tolerance is for float64; in float32
+    the rounding of a flat direction may exceed it and count.
 
     Examples
     --------

@@ -43,7 +43,8 @@ def flat_loss(model: nn.Module, cost: Callable[[Callable[..., Tensor]], Tensor])
         Its parameters stay as they are. Buffers are used as they are; layers that draw or that keep statistics belong
         into ``eval()`` mode.
     cost : callable
-        Takes the model and returns a number: ``lambda net: cross_entropy(net(x), y)``.
+        Takes the model and returns a number: ``lambda net: cross_entropy(net(x), y)``. What it gets stands in for the
+        model: it can be called with positional arguments, and has no attributes.
 
     Returns
     -------
@@ -129,12 +130,13 @@ def slice_2d(
 def filter_normalized(direction: Tensor, theta: Tensor, model: nn.Module) -> Tensor:
     """Give every filter of a direction the length of the network's own: Li et al., d ← d ‖θ‖ / ‖d‖.
 
-    Parameters that are vectors, such as biases, stay where they are: their part of the direction becomes zero.
+    Parameters that are vectors, such as biases, stay where they are: their part of the direction becomes zero. A filter
+    of the direction that is all zeros stays so.
 
     Parameters
     ----------
     direction : (d,)
-        Random, as a rule: standard normal numbers.
+        As a rule random, standard normal numbers.
     theta : (d,)
         The place in whose units one wants to step.
     model : Module
@@ -146,15 +148,18 @@ def filter_normalized(direction: Tensor, theta: Tensor, model: nn.Module) -> Ten
     >>> filter_normalized(raw, place, nn.Linear(2, 1)).round(decimals=4)
     tensor([4.2000, 5.6000, 0.0000])
     """
-    parts, weights = unflatten(direction, model), unflatten(theta, model)
+    weights = unflatten(theta, model)
+    axes("direction", direction, "d", d=len(theta))
+    parts = unflatten(direction, model)
     normalized = []
     for part, weight in zip(parts.values(), weights.values(), strict=True):
         if part.ndim < 2:
             normalized.append(torch.zeros_like(part))
             continue
         rows, own = part.flatten(1), weight.flatten(1)
+        # a row of zeros is divided by the smallest number first, and stays zero: 0 / tiny, never 0 times infinity
         length = rows.norm(dim=1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
-        normalized.append((rows * (own.norm(dim=1, keepdim=True) / length)).flatten())
+        normalized.append((rows / length * own.norm(dim=1, keepdim=True)).flatten())
     return torch.cat([part.flatten() for part in normalized])
 
 

@@ -107,12 +107,15 @@ def test_filter_norms_equal_those_of_the_network_and_biases_stay():
             assert_close(d / d.norm(), r / r.norm())  # only the length has changed
 
 
-def test_a_filter_of_zeros_has_no_direction_and_no_nan():
-    model = nn.Linear(3, 2, bias=False).to(F64)
-    raw, theta = noise(6), noise(6, seed=1)
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("scale", [1, 1000])  # 1000 / tiny is infinite
+def test_a_filter_of_zeros_has_no_direction_and_no_nan(scale, dtype):
+    model = nn.Linear(3, 2, bias=False).to(dtype)
+    raw, theta = noise(6, dtype=dtype), scale * noise(6, seed=1, dtype=dtype)
     theta[:3] = 0
     raw[3:] = 0
-    assert not filter_normalized(raw, theta, model).any()
+    found = filter_normalized(raw, theta, model)
+    assert torch.equal(found, torch.zeros(6, dtype=dtype))
 
 
 def test_rescaling_a_relu_layer_leaves_the_normalized_surface_and_changes_the_plain_one():
@@ -188,7 +191,11 @@ def test_composes_with_torch():
             r"second is \(3,\), found shape \(5,\)",
         ),
         (lambda: bezier(torch.zeros(3), torch.zeros(2), torch.zeros(3), 0.5), r"bend is \(3,\)"),
-        (lambda: filter_normalized(torch.zeros(2), torch.zeros(3), nn.Linear(2, 1)), r"is \(3,\), found shape \(2,\)"),
+        (
+            lambda: filter_normalized(torch.zeros(2), torch.zeros(3), nn.Linear(2, 1)),
+            r"direction is \(3,\), found shape",
+        ),
+        (lambda: filter_normalized(torch.zeros(3), torch.zeros(2), nn.Linear(2, 1)), r"theta is \(3,\), found shape"),
     ],
 )
 def test_bad_input_is_named(call, message):
