@@ -1,8 +1,8 @@
 """Dropout: Hinton et al. (2012), arXiv:1207.0580, and Srivastava et al. (2014), JMLR 15, pages 1929-1958.
 
 Paper → code: their p is the probability of *keeping* a unit, ours, like torch's, that of dropping it: p = 1 - p(paper).
-They multiply the weights by p(paper) in the test; we divide what is kept by 1 - p in training ("inverted" dropout), so
-that a network in the test is as it is.  r → ``mask``.  The penalty is that of Wager, Wang, Liang (2013),
+They multiply the weights by p(paper) at test time; we divide what is kept by 1 - p in training ("inverted" dropout),
+so that nothing changes at test time.  r → ``mask``.  The penalty is that of Wager, Wang, Liang (2013),
 arXiv:1307.1493.  Axes: b examples, n units that may be dropped, k outputs, m masks.
 """
 
@@ -109,7 +109,12 @@ def all_masks(n: int, *, device: torch.device | str | None = None, dtype: torch.
 
 
 def mask_probabilities(masks: Tensor, p: float = 0.5) -> Tensor:
-    """Return the probability of each mask (m, n) if every unit is dropped with probability ``p``: (m,).
+    """Return the probability of each mask (m, n) of zeros and ones if units are dropped with probability ``p``: (m,).
+
+    Raises
+    ------
+    ValueError
+        If ``p`` is not in [0, 1].
 
     Examples
     --------
@@ -117,6 +122,7 @@ def mask_probabilities(masks: Tensor, p: float = 0.5) -> Tensor:
     tensor([0.0625, 0.1875, 0.1875, 0.5625])
     """
     axes("masks", masks, "m n")
+    _check_probability(p)
     return (masks * (1 - p) + (1 - masks) * p).prod(dim=1)
 
 
@@ -129,7 +135,7 @@ def average_over_masks(f: Callable[[Tensor], Tensor], h: Tensor, p: float = 0.5,
     Parameters
     ----------
     f : callable
-        Maps (..., n) to (..., k): the part of the network above the units.
+        Maps (m, b, n) to (m, b, k), each row by itself: the part of the network above the units.
     h : (b, n)
         The units, n at most 20.
     p : float

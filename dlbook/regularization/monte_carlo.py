@@ -22,12 +22,13 @@ DROPS = (Dropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.Alpha
 def monte_carlo(model: nn.Module, x: Tensor, draws: int) -> Tensor:
     """Return the outputs of ``draws`` thinned networks, (s, b, k): the layers of dropout draw, all others evaluate.
 
-    Every module is put back into its own mode afterwards. The masks come from the streams of the layers.
+    Every module is put back into its own mode afterwards. The masks come from the streams of the layers. Dropout that
+    is no layer of its own (a call of ``torch.nn.functional.dropout``, the ``dropout`` of ``torch.nn.LSTM``) stays off.
 
     Parameters
     ----------
     model : nn.Module
-        With layers :class:`~dlbook.regularization.dropout.Dropout` or torch's.
+        With layers :class:`~dlbook.regularization.dropout.Dropout` or torch's, at least one of them with p > 0.
     x : (b, ...)
     draws : int
         At least 1.
@@ -35,7 +36,7 @@ def monte_carlo(model: nn.Module, x: Tensor, draws: int) -> Tensor:
     Raises
     ------
     ValueError
-        If ``draws`` < 1, or the model has no layer of dropout: all its outputs would be equal, and look certain.
+        If ``draws`` < 1, or no layer of the model drops anything: all its outputs would be equal, and look certain.
 
     Examples
     --------
@@ -47,8 +48,8 @@ def monte_carlo(model: nn.Module, x: Tensor, draws: int) -> Tensor:
         raise ValueError(f"draws is at least 1, found {draws}")
     modes = {module: module.training for module in model.modules()}
     drops = [module for module in modes if isinstance(module, DROPS)]
-    if not drops:
-        raise ValueError(f"{type(model).__name__} has no layer of dropout: all draws would be equal")
+    if not any(module.p > 0 for module in drops):
+        raise ValueError(f"{type(model).__name__} has no layer of dropout with p > 0: all draws would be equal")
     try:
         model.eval()
         for module in drops:
@@ -65,11 +66,16 @@ class Uncertainty(NamedTuple):
     mean: Tensor  # (b, k), probabilities
     total: Tensor  # (b,), entropy of the mean, in nats
     within: Tensor  # (b,), mean of the entropies: what each of them doubts by itself
-    between: Tensor  # (b,), total - within: what they disagree about, a mutual information
+    between: Tensor  # (b,), total - within: what they disagree about, a mutual information, so >= 0 but for rounding
 
 
 def uncertainty(probabilities: Tensor) -> Uncertainty:
     """Split the entropy of the mean of several predictions (s, b, k) into their own and their disagreement.
+
+    Raises
+    ------
+    ValueError
+        If the predictions are not probabilities over the last axis: scores would give numbers that mean nothing.
 
     Examples
     --------
@@ -78,6 +84,10 @@ def uncertainty(probabilities: Tensor) -> Uncertainty:
     (0.6931, 0.0, 0.6931)
     """
     axes("probabilities", probabilities, "s b k", least=1)
+    sums = probabilities.sum(dim=-1)
+    if not bool((probabilities >= 0).all() and ((sums - 1).abs() < 1e-2).all()):  # bfloat16 has two digits
+        least, (low, high) = probabilities.min(), sums.aminmax()
+        raise ValueError(f"probabilities are >= 0 and sum to 1, found least {least:.3g}, sums {low:.3g} to {high:.3g}")
     mean = probabilities.mean(dim=0)
     total = torch.special.entr(mean).sum(dim=-1)
     within = torch.special.entr(probabilities).sum(dim=-1).mean(dim=0)

@@ -113,7 +113,12 @@ def test_in_place_writes_into_its_argument_and_else_leaves_it():
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan])
 def test_rejects_what_is_no_probability(p: float):
-    for call in (lambda: Dropout(p), lambda: dropout(torch.ones(3), p, generator=stream())):
+    calls = (
+        lambda: Dropout(p),
+        lambda: dropout(torch.ones(3), p, generator=stream()),
+        lambda: mask_probabilities(all_masks(3), p),
+    )
+    for call in calls:
         with pytest.raises(ValueError, match=r"p is a probability of dropping in \[0, 1\]"):
             call()
 

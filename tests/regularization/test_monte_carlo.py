@@ -52,6 +52,8 @@ def test_modes_come_back_after_an_error():
 def test_rejects_a_model_without_dropout_and_no_draws():
     with pytest.raises(ValueError, match="no layer of dropout"):
         monte_carlo(nn.Linear(3, 2), torch.ones(5, 3), 7)
+    with pytest.raises(ValueError, match="no layer of dropout with p > 0"):
+        monte_carlo(nn.Sequential(Dropout(0.0), nn.Dropout(0.0), nn.Linear(3, 2)), torch.ones(5, 3), 7)
     with pytest.raises(ValueError, match="at least 1, found 0"):
         monte_carlo(nn.Sequential(Dropout(0.5)), torch.ones(5, 3), 0)
 
@@ -72,6 +74,23 @@ def test_one_prediction_disagrees_with_nobody_and_certain_opposites_with_all():
     split = uncertainty(torch.eye(4, dtype=F64)[:, None])
     assert_close(split.between, torch.tensor([math.log(4)], dtype=F64))
     assert split.within.item() == 0
+
+
+def test_one_layer_that_drops_is_enough_and_torch_s_layers_draw_too():
+    for layer in (nn.Dropout(0.5), nn.AlphaDropout(0.5), nn.Dropout1d(0.5)):
+        draws = monte_carlo(nn.Sequential(Dropout(0.0), layer), torch.ones(2, 101, 3), 2)
+        assert not torch.equal(draws[0], draws[1])
+
+
+@pytest.mark.parametrize("wrong", [noise(2, 7, 5), 2 * noise(2, 7, 5).softmax(dim=-1), noise(2, 7, 5) * math.nan])
+def test_uncertainty_rejects_scores_and_what_does_not_sum_to_one(wrong: torch.Tensor):
+    with pytest.raises(ValueError, match="sum to 1, found least"):
+        uncertainty(wrong)
+
+
+def test_uncertainty_takes_probabilities_in_bfloat16():
+    p = (3 * noise(11, 7, 101)).softmax(dim=-1)
+    assert_close(uncertainty(p.bfloat16()).total.double(), uncertainty(p).total, rtol=0.05, atol=0)
 
 
 def test_uncertainty_checks_its_shape():
