@@ -39,8 +39,11 @@ def gain(activation: Callable[[Tensor], Tensor]) -> float:
     [1.414, 1.593]
     """
     z = torch.linspace(-12, 12, 24_001, dtype=torch.float64)
+    behind = activation(z)
+    if behind.shape != z.shape:
+        raise ValueError(f"an activation returns the shape it is given, {tuple(z.shape)}, found {tuple(behind.shape)}")
     density = torch.exp(-(z**2) / 2)
-    square = (activation(z) ** 2 * density).sum() / density.sum()
+    square = (behind**2 * density).sum() / density.sum()
     if not (square > 0 and square.isfinite()):
         raise ValueError(f"the mean square behind an activation is above 0 and finite, found {square.item()}")
     return 1 / math.sqrt(square.item())

@@ -5,7 +5,6 @@ arXiv:1910.07467.  Paper → code: gain g or γ → ``weight``, β or b → ``bi
 ``num_groups``.  Axes: b examples, c channels, ... places (of groups) or examples (of rows); d features.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -31,6 +30,7 @@ def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = No
     >>> layer_norm(torch.tensor([[1.0, 3.0, 5.0, 7.0]])).round(decimals=2)
     tensor([[-1.3400, -0.4500,  0.4500,  1.3400]])
     """
+    _check_learned(x.shape[-1], weight, bias)
     centered = x - x.mean(dim=-1, keepdim=True)
     var = centered.square().mean(dim=-1, keepdim=True)
     normalized = centered * torch.rsqrt(var + eps)
@@ -54,6 +54,7 @@ def rms_norm(x: Tensor, weight: Tensor | None = None, *, eps: float | None = Non
     >>> rms_norm(torch.tensor([[1.0, 7.0]])).round(decimals=2)  # root mean square 5
     tensor([[0.2000, 1.4000]])
     """
+    _check_learned(x.shape[-1], weight)
     eps = torch.finfo(x.dtype).eps if eps is None else eps
     normalized = x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps)
     return normalized if weight is None else normalized * weight
@@ -80,10 +81,10 @@ def group_norm(
     tensor([[-1.,  1., -1.,  1.]])
     """
     b, c = _grouped(x, num_groups)
+    _check_learned(c, weight, bias)
     grouped = layer_norm(x.reshape(b, num_groups, -1), eps=eps).reshape(x.shape)
     beside = (-1, *[1] * (x.dim() - 2))
     if weight is not None:
-        axes("weight", weight, "c", c=c)
         grouped = grouped * weight.reshape(beside)
     return grouped if bias is None else grouped + bias.reshape(beside)
 
@@ -228,6 +229,12 @@ class GroupNorm(nn.Module):
         return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
+def _check_learned(size: int, weight: Tensor | None, bias: Tensor | None = None) -> None:
+    for name, given in (("weight", weight), ("bias", bias)):
+        if given is not None:  # a single number would pass unseen
+            axes(name, given, "d", d=size)
+
+
 def _grouped(x: Tensor, num_groups: int, known: int | None = None) -> tuple[int, int]:
     if x.dim() < 2 or (known is not None and x.shape[1] != known):
         raise ValueError(f"x is (b, {known or 'c'}, ...), found shape {tuple(x.shape)}")
@@ -238,7 +245,7 @@ def _grouped(x: Tensor, num_groups: int, known: int | None = None) -> tuple[int,
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not shape or math.prod(shape) < 1:
+    if not shape or min(shape) < 1:
         raise ValueError(f"normalized_shape has sizes of at least 1, found {shape}")
     return shape
 

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlbook._checks import axes
+
 __all__ = ["BatchNorm", "BatchNormGradients", "BatchStatistics", "batch_norm", "batch_norm_backward"]
 
 
@@ -57,8 +59,7 @@ def batch_norm(
     centered = x - _beside(mean, x)
     var = centered.square().mean(dim=over)
     normalized = centered * _beside(torch.rsqrt(var + eps), x)
-    weight = x.new_ones(c) if weight is None else weight
-    bias = x.new_zeros(c) if bias is None else bias
+    weight, bias = _learned("weight", weight, x.new_ones(c)), _learned("bias", bias, x.new_zeros(c))
     return BatchStatistics(normalized * _beside(weight, x) + _beside(bias, x), mean, var)
 
 
@@ -88,7 +89,7 @@ def batch_norm_backward(
     centered = x - _beside(mean, x)
     inverse = torch.rsqrt(centered.square().mean(dim=over) + eps)
     normalized = centered * _beside(inverse, x)
-    weight = x.new_ones(c) if weight is None else weight
+    weight = _learned("weight", weight, x.new_ones(c))
     common = _beside(grad.mean(dim=over), x)
     along = _beside((grad * normalized).mean(dim=over), x)
     return BatchNormGradients(
@@ -194,6 +195,14 @@ def _channels(x: Tensor, known: int | None = None) -> tuple[int, list[int]]:
     if x.dim() < 2 or (known is not None and x.shape[1] != known):
         raise ValueError(f"x is (b, {known or 'c'}, ...), found shape {tuple(x.shape)}")
     return x.shape[1], [0, *range(2, x.dim())]
+
+
+def _learned(name: str, given: Tensor | None, default: Tensor) -> Tensor:
+    """Return one number a channel: what is given, if it is of that shape, or the default."""
+    if given is None:
+        return default
+    axes(name, given, "c", c=len(default))
+    return given
 
 
 def _beside(channel: Tensor, x: Tensor) -> Tensor:

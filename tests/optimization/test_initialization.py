@@ -147,6 +147,7 @@ def test_dtype_device_and_parameters(draw):
         (lambda: he_normal_(torch.empty(3, 5), mode="in"), "mode is one of fan_in, fan_out, found 'in'"),
         (lambda: gain(torch.zeros_like), "above 0 and finite, found 0"),
         (lambda: gain(torch.log), "above 0 and finite, found nan"),
+        (lambda: gain(torch.sum), r"returns the shape it is given, .*, found \(\)"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -64,6 +64,15 @@ def test_the_function_is_the_module_in_training(shape):
     assert_close(found.var, values.var(dim=1, correction=0))
 
 
+def test_a_gradient_at_one_of_four_outputs_by_hand():
+    # g = (1, 0, 0, 0), x̂ = (-3, -1, 1, 3) / √5: g - 1/4 + 3 / (4 √5) x̂ = (0.3, -0.4, -0.1, 0.2)
+    x = torch.tensor([[1.0], [3.0], [5.0], [7.0]], dtype=F64)
+    found = batch_norm_backward(torch.tensor([[1.0], [0], [0], [0]], dtype=F64), x, eps=0.0)
+    assert_close(found.x, torch.tensor([[0.3], [-0.4], [-0.1], [0.2]], dtype=F64) / math.sqrt(5))
+    assert_close(found.weight, torch.tensor([-3.0], dtype=F64) / math.sqrt(5))
+    assert found.bias.item() == 1
+
+
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_gradients_by_hand_are_autograds(shape):
     x, weight, bias = noise(*shape).requires_grad_(), noise(5, seed=1).requires_grad_(), noise(5, seed=2)
@@ -149,6 +158,9 @@ def test_composes_with_torch(momentum):
         (lambda: BatchNorm(5)(torch.zeros(2, 3)), r"x is \(b, 5, ...\), found shape \(2, 3\)"),
         (lambda: BatchNorm(5)(torch.zeros(5)), r"x is \(b, 5, ...\), found shape \(5,\)"),
         (lambda: batch_norm(torch.zeros(5)), r"x is \(b, c, ...\), found shape \(5,\)"),
+        (lambda: batch_norm(torch.zeros(2, 5), torch.ones(1)), r"weight is \(5,\), found shape \(1,\)"),
+        (lambda: batch_norm(torch.zeros(2, 1), None, torch.ones(5)), r"bias is \(1,\), found shape \(5,\)"),
+        (lambda: batch_norm_backward(torch.zeros(2, 1), torch.zeros(2, 1), torch.ones(5)), r"weight is \(1,\), found"),
         (lambda: batch_norm_backward(torch.zeros(2, 5), torch.zeros(2, 3)), r"grad is like x, \(2, 3\), found"),
     ],
 )
