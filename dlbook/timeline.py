@@ -116,6 +116,7 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
+        "dlbook.regularization.memorization",
         "dlbook.sequences.attention",
         "dlbook.sequences.ctc",
         "dlbook.sequences.gru",
