@@ -132,7 +132,9 @@ def margins(score: Tensor, target: Tensor) -> Tensor:
     >>> margins(torch.tensor([[3.0, 1.0, 2.5], [3.0, 1.0, 2.5]]), torch.tensor([0, 1]))
     tensor([ 0.5000, -2.0000])
     """
-    n, _ = axes("score", score, "n k", least=2 if score.ndim == 2 and score.shape[-1] < 2 else 0)
+    n, k = axes("score", score, "n k")
+    if k < 2:
+        raise ValueError(f"score has two classes or more, found shape {tuple(score.shape)}")
     axes("target", target, "n", n=n)
     place = target[:, None]
     others = score.scatter(1, place, -torch.inf).amax(dim=1)
