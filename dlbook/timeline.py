@@ -119,6 +119,7 @@ WRITTEN = frozenset(
         "dlbook.perceptron.perceptron",
         "dlbook.perceptron.separability",
         "dlbook.regularization.dropout",
+        "dlbook.regularization.memorization",
         "dlbook.sequences.attention",
         "dlbook.sequences.ctc",
         "dlbook.sequences.gru",
