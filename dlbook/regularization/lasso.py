@@ -34,6 +34,7 @@ def lasso_objective(features: Tensor, target: Tensor, weight: Tensor, strength: 
     >>> lasso_objective(torch.eye(2), torch.tensor([3.0, 1.0]), torch.tensor([1.0, 0.0]), strength=0.5)
     tensor(1.7500)
     """
+    _check(features, target, weight=weight)
     return (features @ weight - target).square().sum() / (2 * len(features)) + strength * weight.abs().sum()
 
 
@@ -49,8 +50,9 @@ def kkt_violation(features: Tensor, target: Tensor, weight: Tensor, strength: fl
     >>> kkt_violation(torch.eye(2), torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0]), strength=0.5)
     tensor(0.)
     """
-    gradient, _ = _squares(features, target)
-    return _violation(gradient(weight), weight, strength)
+    _check(features, target, weight=weight)
+    gradient = features.mT @ (features @ weight - target) / len(features)
+    return _violation(gradient, weight, strength)
 
 
 def largest_strength(features: Tensor, target: Tensor) -> Tensor:
@@ -61,6 +63,7 @@ def largest_strength(features: Tensor, target: Tensor) -> Tensor:
     >>> largest_strength(torch.eye(2), torch.tensor([3.0, 1.0]))
     tensor(1.5000)
     """
+    _check(features, target)
     return (features.mT @ target).abs().amax() / len(features)
 
 
@@ -97,7 +100,8 @@ def ista(
         raise ValueError(f"strength is at least 0, found {strength}")
     if not steps >= 0:
         raise ValueError(f"steps are at least 0, found {steps}")
-    weights = _descend(*_squares(features, target), _start(features, target, start), strength, accelerate)
+    start = _start(features, target, start)
+    weights = _descend(*_squares(features, target), start, strength, accelerate)
     return next(islice(weights, steps, None))
 
 
@@ -159,9 +163,11 @@ def lasso_path(
     tensor([[0., 0.],
             [2., 0.]])
     """
-    gradient, rate = _squares(features, target)
     weight = _start(features, target, start)
     allowed = tolerance * largest_strength(features, target)
+    if not allowed.isfinite():
+        raise ValueError(f"features and target are finite, found a largest strength of {allowed / tolerance}")
+    gradient, rate = _squares(features, target)
     found = []
     for strength in strengths:
         if not strength > 0:
@@ -178,25 +184,37 @@ def lasso_path(
     return torch.stack(found)
 
 
-def _squares(features: Tensor, target: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """Return the gradient of the squares, a function of the weight, and 1 / L, L their largest curvature."""
+def _check(features: Tensor, target: Tensor, **weights: Tensor) -> tuple[int, ...]:
+    """Return the shape of a weight, and refuse what would broadcast to a wrong sum: (p, 1) with a target (n,)."""
     n, p = axes("features", features, "n p", least=1)
     if target.ndim not in (1, 2) or len(target) != n:
         raise ValueError(f"target is ({n},) or ({n}, k), found shape {tuple(target.shape)}")
+    shape = (p, *target.shape[1:])
+    for name, weight in weights.items():
+        if weight.shape != shape:
+            raise ValueError(f"{name} is {shape}, found shape {tuple(weight.shape)}")
+    return shape
+
+
+def _squares(features: Tensor, target: Tensor) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """Return the gradient of the squares, a function of the weight, and 1 / L, L their largest curvature."""
+    n, p = features.shape
     if p <= n:  # then p² products a step are fewer than 2 n p
         gram, correlation = features.mT @ features / n, features.mT @ target / n
-        return lambda weight: gram @ weight - correlation, 1 / torch.linalg.eigvalsh(gram)[-1]
-    rate = 1 / torch.linalg.eigvalsh(features @ features.mT / n)[-1]
-    return lambda weight: features.mT @ (features @ weight - target) / n, rate
+        return lambda weight: gram @ weight - correlation, _rate(gram)
+    return lambda weight: features.mT @ (features @ weight - target) / n, _rate(features @ features.mT / n)
+
+
+def _rate(gram: Tensor) -> Tensor:
+    """Return 1 / L, finite for features that are all zero as well."""
+    return 1 / torch.linalg.eigvalsh(gram)[-1].clamp(min=torch.finfo(gram.dtype).tiny)
 
 
 def _start(features: Tensor, target: Tensor, start: Tensor | None) -> Tensor:
     """Return the first weight: zero, or what was given."""
-    shape = (features.shape[1], *target.shape[1:])
     if start is None:
-        return features.new_zeros(shape)
-    if start.shape != shape:
-        raise ValueError(f"start is {shape}, found shape {tuple(start.shape)}")
+        return features.new_zeros(_check(features, target))
+    _check(features, target, start=start)
     return start
 
 

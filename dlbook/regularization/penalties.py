@@ -112,9 +112,9 @@ def stopping_shrinkage(curvature: Tensor, rate: float, steps: float) -> Tensor:
     curvature : (...)
         Eigenvalues of the Hessian of the loss.
     rate : float
-        Below 2 divided by the largest curvature, or descent diverges.
+        More than 0, and below 2 divided by the largest curvature, or descent diverges.
     steps : float
-        At least 0; not a whole number only where ``rate`` times curvature is at most 1.
+        At least 0; not a whole number only where ``rate`` times curvature is at most 1, or the share is NaN.
 
     Examples
     --------
@@ -122,6 +122,8 @@ def stopping_shrinkage(curvature: Tensor, rate: float, steps: float) -> Tensor:
     >>> stopping_shrinkage(torch.tensor([9.0, 1.0, 0.0]), rate=0.1, steps=2)
     tensor([0.9900, 0.1900, 0.0000])
     """
+    if not (rate > 0 and steps >= 0):
+        raise ValueError(f"rate is more than 0 and steps are at least 0, found {rate} and {steps}")
     return 1 - (1 - rate * curvature) ** steps
 
 

@@ -1,5 +1,6 @@
 """The lasso against scikit-learn in float64, the conditions of its minimum, orthogonal columns and the bound on ISTA."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from common import F64, noise
 from dlbook.regularization.lasso import ista, kkt_violation, largest_strength, lasso, lasso_objective, lasso_path
 from dlbook.regularization.penalties import soft_threshold
 
-X, Y = noise(17, 5), noise(17, seed=1)
+X, Y, WEIGHT = noise(17, 5), noise(17, seed=1), noise(5, seed=5)
 WIDE, MANY = noise(11, 23, seed=2), noise(11, 3, seed=3)
 PATH = [f * largest_strength(X, Y).item() for f in (1.0, 0.5, 0.1, 0.01)]
 
@@ -163,6 +164,20 @@ def test_a_start_at_the_minimum_is_kept():
     assert torch.equal(lasso(X, Y, strength=0.02, tolerance=1e-8, start=best, max_steps=0), best)
 
 
+@pytest.mark.parametrize("accelerate", [False, True])
+def test_features_that_say_nothing_get_no_weight(accelerate):
+    for n, p in ((7, 3), (3, 7)):
+        x, y, nothing = torch.zeros(n, p, dtype=F64), noise(n), torch.zeros(p, dtype=F64)
+        assert_close(ista(x, y, strength=0.1, steps=3, accelerate=accelerate), nothing, rtol=0, atol=0)
+        assert_close(lasso(x, y, strength=0.1), nothing, rtol=0, atol=0)
+
+
+def test_the_penalty_of_n_times_the_strength_goes_with_half_the_squares_unscaled():
+    # 17 times the objective is ‖X w - y‖² / 2 + 17 α ‖w‖₁: the factor that the chapter warns of
+    expected = torch.linalg.vector_norm(X @ WEIGHT - Y) ** 2 / 2 + 17 * 0.3 * torch.linalg.vector_norm(WEIGHT, 1)
+    assert_close(17 * lasso_objective(X, Y, WEIGHT, 0.3), expected)
+
+
 def test_gradients_by_finite_differences_through_the_steps():
     x, y = X.clone().requires_grad_(), Y.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda x, y: ista(x, y, strength=0.02, steps=3), (x, y), fast_mode=True)
@@ -188,6 +203,14 @@ def test_composes_with_torch():
         (lambda: lasso(X, Y, strength=0.0), "strength is more than 0, found 0.0"),
         (lambda: lasso(X, Y, strength=0.02, max_steps=2), "no minimum within 1e-06 after 2 steps, in torch.float64"),
         (lambda: lasso_path(X, Y, strengths=()), "strengths has at least one number, found none"),
+        (
+            lambda: lasso(X, Y * math.nan, strength=0.1),
+            "features and target are finite, found a largest strength of nan",
+        ),
+        (lambda: lasso_objective(X, Y, WEIGHT[:, None], 0.1), r"weight is \(5,\), found shape \(5, 1\)"),
+        (lambda: lasso_objective(X, Y[:, None], WEIGHT, 0.1), r"weight is \(5, 1\), found shape \(5,\)"),
+        (lambda: kkt_violation(X, Y, WEIGHT[:, None], 0.1), r"weight is \(5,\), found shape \(5, 1\)"),
+        (lambda: largest_strength(X, Y[:5]), r"target is \(17,\) or \(17, k\), found shape \(5,\)"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -179,6 +179,8 @@ def test_nothing_is_changed_by_looking():
         (lambda: shrinkage(torch.ones(2), 0.0), "strength is more than 0, found 0.0"),
         (lambda: shrinkage(torch.ones(2), math.nan), "strength is more than 0, found nan"),
         (lambda: decay_groups(nn.Linear(2, 3), -0.1), "strength is at least 0, found -0.1"),
+        (lambda: stopping_shrinkage(torch.ones(2), 0.0, 3), "rate is more than 0 .*, found 0.0 and 3"),
+        (lambda: stopping_shrinkage(torch.ones(2), 0.1, -1), "steps are at least 0, found 0.1 and -1"),
     ],
 )
 def test_bad_input_is_named(call, message):
