@@ -132,7 +132,7 @@ class LayerNorm(nn.Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize the last axes of (..., *normalized_shape)."""
+        """Normalize the last axes of ``x``, those of ``normalized_shape``."""
         _ends_in(x, self.normalized_shape)
         return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
@@ -174,7 +174,7 @@ class RMSNorm(nn.Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize the last axes of (..., *normalized_shape)."""
+        """Normalize the last axes of ``x``, those of ``normalized_shape``."""
         _ends_in(x, self.normalized_shape)
         return F.rms_norm(x, list(self.normalized_shape), self.weight, self.eps)
 
