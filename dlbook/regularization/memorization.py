@@ -45,6 +45,8 @@ def corrupt_labels(labels: Tensor, share: float, *, classes: int, generator: Gen
     tensor([3, 1, 4])
     """
     (n,) = axes("labels", labels, "n")
+    if labels.dtype != torch.int64:
+        raise ValueError(f"labels are int64, found {labels.dtype}")
     if not 0 <= share <= 1:
         raise ValueError(f"share is a probability in [0, 1], found {share}")
     if classes < 1 or (n and not 0 <= int(labels.min()) <= int(labels.max()) < classes):
@@ -150,7 +152,7 @@ def spectral_complexity(weights: Sequence[Tensor], references: Sequence[Tensor])
     Parameters
     ----------
     weights : sequence of (outputs, inputs)
-        From the first layer to the last; biases do not count.
+        From the first layer to the last; biases do not count.  If a matrix is zero, R is nan.
     references : sequence of (outputs, inputs)
 
     Examples
@@ -227,7 +229,7 @@ def memorize(x: Tensor, y: Tensor, direction: Tensor) -> Memorizer:
     Raises
     ------
     ValueError
-        If two examples have one projection.
+        If two examples have one projection, or a number is not finite.
 
     Examples
     --------
@@ -239,6 +241,8 @@ def memorize(x: Tensor, y: Tensor, direction: Tensor) -> Memorizer:
     n, d = axes("x", x, "n d", least=1)
     axes("y", y, "n", n=n)
     axes("direction", direction, "d", d=d)
+    if not (x.isfinite().all() and y.isfinite().all() and direction.isfinite().all()):
+        raise ValueError("x, y and direction are finite, found nan or inf")
     places, order = (x @ direction).sort()
     gaps = places.diff()
     if not (gaps > 0).all():

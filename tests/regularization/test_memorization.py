@@ -55,6 +55,11 @@ def test_refuses_labels_and_shares_that_there_cannot_be(labels, share, match):
         corrupt_labels(torch.tensor(labels), share, classes=3, generator=stream())
 
 
+def test_refuses_labels_that_are_no_whole_numbers():
+    with pytest.raises(ValueError, match="int64, found torch.float32"):
+        corrupt_labels(torch.tensor([0.5, 1.0]), 0.5, classes=3, generator=stream())
+
+
 def test_shuffled_pixels_are_one_bijection_for_all_images_and_colors():
     order = torch.randperm(77, generator=stream())
     mixed = shuffle_pixels(IMAGES, order)
@@ -147,6 +152,15 @@ def test_refuses_examples_with_one_projection_and_names_them():
         Memorizer(0, 3)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_refuses_numbers_that_are_not_finite(bad):
+    for place in range(3):
+        given = [noise(5, 3), noise(5, seed=1), noise(3, seed=2)]
+        given[place].flatten()[2] = bad
+        with pytest.raises(ValueError, match="finite"):
+            memorize(*given)
+
+
 def test_the_memorizer_composes_with_torch():
     net = memorize(noise(7, 3), noise(7, seed=1), noise(3, seed=2))
     x = noise(11, 3, seed=3)
@@ -193,6 +207,17 @@ def test_spectral_complexity_sums_the_lengths_of_the_units_and_not_of_the_inputs
     assert math.isclose(spectral_complexity([weight], [0 * weight]).item(), 5.0)
     assert spectral_complexity([weight], [weight]).item() == 0  # nothing moved
     assert math.isclose(spectral_complexity([weight], [0.5 * weight]).item(), 2.5)
+
+
+def test_no_pair_of_inputs_is_stretched_by_more_than_the_norms_that_the_complexity_begins_with():
+    weights = [noise(11, 7), noise(5, 11, seed=1)]
+    norms = math.prod(torch.linalg.svdvals(w).max().item() for w in weights)
+    found = spectral_complexity(weights, [0 * w for w in weights])
+    assert found > norms  # the factor behind the norms is above one: the units' lengths add up to more than the norm
+    first, second = noise(101, 7, seed=2), noise(101, 7, seed=3)
+    gap = torch.relu(first @ weights[0].T) @ weights[1].T - torch.relu(second @ weights[0].T) @ weights[1].T
+    assert ((gap.norm(dim=1) / (first - second).norm(dim=1)) <= norms).all()
+    assert spectral_complexity([0 * weights[0]], [weights[0]]).isnan()
 
 
 def test_spectral_complexity_scales_with_each_layer():
