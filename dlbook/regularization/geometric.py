@@ -33,7 +33,7 @@ def random_shift(images: Tensor, pixels: int, *, generator: Generator) -> Tensor
     Examples
     --------
     >>> random_shift(torch.eye(3)[None, None], 1, generator=torch.Generator().manual_seed(0))[0, 0].tolist()
-    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
     b, _, h, w = axes("images", images, "b c h w")
     if pixels < 0:
@@ -121,8 +121,8 @@ def inverse_map(degrees: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> inverse_map(torch.tensor([0.0]), torch.tensor([2.0]), torch.tensor([[3.0, 0.0]])).tolist()
-    [[[0.5, -0.0, -1.5], [0.0, 0.5, 0.0]]]
+    >>> inverse_map(torch.tensor([0.0]), torch.tensor([2.0]), torch.tensor([[3.0, 1.0]]))[0, :, 2].tolist()
+    [-1.5, -0.5]
     """
     (b,) = axes("degrees", degrees, "b")
     axes("scale", scale, "b", b=b)
@@ -147,8 +147,8 @@ def affine(images: Tensor, maps: Tensor) -> Tensor:
     Examples
     --------
     >>> half_a_pixel = torch.tensor([[[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]])
-    >>> affine(torch.tensor([[[[0.0, 2.0, 4.0]]]]), half_a_pixel).flatten().tolist()
-    [1.0, 3.0, 2.0]
+    >>> affine(torch.tensor([[[[0.0, 2.0, 4.0, 6.0]]]]), half_a_pixel).flatten().tolist()
+    [1.0, 3.0, 5.0, 3.0]
     """
     b, _, h, w = axes("images", images, "b c h w")
     axes("maps", maps, "b 2 3", b=b)
