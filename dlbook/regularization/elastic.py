@@ -1,4 +1,4 @@
-"""Elastic deformations: Simard, Steinkraus and Platt (2003), Sec. 2, doi:10.1109/ICDAR.2003.1227801.
+"""Elastic deformations: Simard, Steinkraus and Platt (2003), doi:10.1109/ICDAR.2003.1227801.
 
 Every pixel is sent somewhere at random; blurred, neighbors go together, as if the digit were drawn on rubber.
 

@@ -1,4 +1,4 @@
-"""Images moved, turned and scaled, each by its own draw: LeCun, Bottou, Bengio and Haffner (1998), Sec. III-C.
+"""Images moved, turned and scaled, each by its own draw: LeCun, Bottou, Bengio and Haffner (1998).
 
 A warped image is made backward: for each place of the new image an affine map says where in the old one to look, and
 bilinear interpolation says what is there.  Outside of an image is 0.
