@@ -6,7 +6,7 @@ from website.modules import fill_in, listed, modules
 def test_all_modules_of_a_part_are_there_in_the_order_in_which_chapters_meet_them():
     found = modules("perceptron")
     assert found == [f"dlbook.perceptron.{name}" for name in ("perceptron", "separability", "linear")]
-    assert set(listed("optimization")) == {f"dlbook.optimization.{n}" for n in ("descent", "optimizers", "schedules")}
+    assert set(listed("optimization")) > {f"dlbook.optimization.{n}" for n in ("descent", "optimizers", "schedules")}
 
 
 def test_the_top_level_shows_what_readers_call_and_no_machinery():
