@@ -217,6 +217,8 @@ def test_every_broken_reference_and_formula_is_reported_and_the_build_fails(proj
 
 
 def test_a_chapter_over_its_budget_is_named_with_its_slowest_cells(project, chapter):
+    work = "\n```{code-cell} ipython3\nsum(range(10**7));\n```\n"  # more than one tick of the clock of processes
+    chapter.write_text(chapter.read_text() + work)
     status, said = build(project, "--budget", "0.001")
     assert status == 1
     assert "book/toy/toy.md:" in said
