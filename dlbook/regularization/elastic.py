@@ -35,6 +35,8 @@ def gaussian_band(n: int, sigma: float) -> Tensor:
     >>> gaussian_band(1, 1 / 3).round(decimals=3).tolist()
     [[0.011, 0.978, 0.011]]
     """
+    if not 0 < sigma < math.inf:
+        raise ValueError(f"sigma is above 0 and finite, found {sigma}")
     radius = math.ceil(3 * sigma)
     distance = (
         torch.arange(n + 2 * radius, dtype=torch.float64) - torch.arange(n, dtype=torch.float64)[:, None] - radius
@@ -62,8 +64,8 @@ def random_field(b: int, h: int, w: int, *, alpha: float, sigma: float, generato
     (b, 2, h, w)
         To the right and down, in pixels, on the device of the generator.
     """
-    if not (alpha >= 0 and sigma > 0):
-        raise ValueError(f"alpha is at least 0 and sigma above 0, found {alpha} and {sigma}")
+    if not (0 <= alpha < math.inf and 0 < sigma < math.inf):
+        raise ValueError(f"alpha is at least 0 and sigma above 0, both finite, found {alpha} and {sigma}")
     margin = 2 * math.ceil(3 * sigma)
     noise = torch.rand(b, 2, h + margin, w + margin, generator=generator, device=generator.device) * 2 - 1
     down, across = gaussian_band(h, sigma).to(noise), gaussian_band(w, sigma).to(noise)

@@ -201,7 +201,8 @@ def random_affine(
     torch.Size([5, 1, 28, 28])
     """
     b = axes("images", images, "b c h w")[0]
-    if not (degrees >= 0 and 0 <= scale < 1 and shift >= 0):
-        raise ValueError(f"ranges are at least 0, scale below 1, found degrees {degrees}, scale {scale}, shift {shift}")
+    if not (0 <= degrees < math.inf and 0 <= scale < 1 and 0 <= shift < math.inf):
+        found = f"degrees {degrees}, scale {scale}, shift {shift}"
+        raise ValueError(f"ranges are at least 0 and finite, scale below 1, found {found}")
     draws = torch.rand(b, 4, generator=generator, device=generator.device).to(images.device) * 2 - 1
     return affine(images, inverse_map(degrees * draws[:, 0], 1 + scale * draws[:, 1], shift * draws[:, 2:]))

@@ -62,6 +62,8 @@ def mix(a: Tensor, b: Tensor, shares: Tensor) -> Tensor:
     [[0.75, 0.25]]
     """
     axes("shares", shares, "n", n=len(a))
+    if not shares.is_floating_point():
+        raise ValueError(f"shares are floats, found {shares.dtype}")
     if a.shape != b.shape:
         raise ValueError(f"a and b have one shape, found {tuple(a.shape)} and {tuple(b.shape)}")
     weights = shares.reshape(-1, *[1] * (a.ndim - 1))
@@ -95,6 +97,10 @@ def mixup(images: Tensor, targets: Tensor, *, alpha: float = 1.0, generator: Gen
     """
     b = axes("images", images, "b c h w")[0]
     axes("targets", targets, "b k", b=b)
+    if not (images.is_floating_point() and targets.is_floating_point()):
+        raise ValueError(
+            f"images and targets are floats, found {images.dtype} and {targets.dtype}: shares are fractions"
+        )
     shares = symmetric_beta(alpha, b, generator=generator)
     partners = torch.randperm(b, generator=generator, device=generator.device).to(images.device)
     return (

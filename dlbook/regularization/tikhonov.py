@@ -90,9 +90,11 @@ def noise_penalty(f: Map, x: Tensor, y: Tensor) -> Tensor:
     >>> noise_penalty(lambda x: x**2, torch.tensor([[1.0]]), torch.tensor([[0.0]]))  # 4 x² + 2 x²
     tensor([6.])
     """
-    b, _ = axes("x", x, "b d")
-    axes("y", y, "b k", b=b)
-    return squared_jacobian(f, x) + ((f(x) - y) * laplacian(f, x)).sum(dim=1)
+    axes("x", x, "b d")
+    found = f(x)
+    b, k = axes("f(x)", found, "b k", b=len(x))
+    axes("y", y, "b k", b=b, k=k)
+    return squared_jacobian(f, x) + ((found - y) * laplacian(f, x)).sum(dim=1)
 
 
 def _jacobians(f: Map, x: Tensor) -> Tensor:

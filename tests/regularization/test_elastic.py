@@ -78,10 +78,18 @@ def test_defaults_are_34_and_4():
     assert torch.equal(elastic(images, generator=stream()), elastic(images, alpha=34, sigma=4, generator=stream()))
 
 
-@pytest.mark.parametrize(("alpha", "sigma"), [(-1.0, 4.0), (34.0, 0.0), (math.nan, 4.0)])
+@pytest.mark.parametrize(
+    ("alpha", "sigma"), [(-1.0, 4.0), (34.0, 0.0), (math.nan, 4.0), (math.inf, 4.0), (34.0, math.inf)]
+)
 def test_impossible_fields_are_refused(alpha, sigma):
-    with pytest.raises(ValueError, match="alpha is at least 0 and sigma above 0, found"):
+    with pytest.raises(ValueError, match="alpha is at least 0 and sigma above 0, both finite, found"):
         random_field(1, 3, 3, alpha=alpha, sigma=sigma, generator=stream())
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan, math.inf])
+def test_a_bell_without_a_width_is_refused(sigma):
+    with pytest.raises(ValueError, match="sigma is above 0 and finite, found"):
+        gaussian_band(3, sigma)
 
 
 def test_other_shapes_are_refused():

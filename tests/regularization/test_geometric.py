@@ -168,10 +168,19 @@ def test_nothing_asked_changes_nothing():
 
 
 @pytest.mark.parametrize(
-    "ranges", [{"degrees": -1.0}, {"scale": 1.0}, {"scale": -0.1}, {"shift": -1.0}, {"degrees": math.nan}]
+    "ranges",
+    [
+        {"degrees": -1.0},
+        {"scale": 1.0},
+        {"scale": -0.1},
+        {"shift": -1.0},
+        {"degrees": math.nan},
+        {"degrees": math.inf},
+        {"shift": math.inf},
+    ],
 )
 def test_impossible_ranges_are_refused(ranges):
-    with pytest.raises(ValueError, match="ranges are at least 0, scale below 1"):
+    with pytest.raises(ValueError, match="ranges are at least 0 and finite, scale below 1"):
         random_affine(IMAGES, **ranges, generator=stream())
 
 

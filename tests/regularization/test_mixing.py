@@ -120,6 +120,15 @@ def test_other_shapes_are_refused():
         mixup(noise(3, 1, 2, 2), torch.zeros(3), generator=stream())
 
 
+def test_whole_numbers_are_refused_where_a_share_would_become_0_or_1():
+    with pytest.raises(ValueError, match=r"images and targets are floats, found torch.float32 and torch.int64"):
+        mixup(torch.rand(3, 1, 2, 2), torch.eye(3, dtype=torch.long), generator=stream())
+    with pytest.raises(ValueError, match=r"images and targets are floats, found torch.uint8"):
+        mixup(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.eye(3), generator=stream())
+    with pytest.raises(ValueError, match=r"shares are floats, found torch.int64"):
+        mix(noise(3, 2), noise(3, 2), torch.ones(3, dtype=torch.long))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_dtype_follows_images_and_targets(dtype):
     x, y = mixup(noise(5, 1, 2, 2).to(dtype), torch.eye(5), generator=stream())

@@ -80,6 +80,10 @@ def test_other_shapes_are_refused():
         laplacian(linear, X[0])
     with pytest.raises(ValueError, match="y is"):
         noise_penalty(linear, X, Y[:1])
+    with pytest.raises(ValueError, match="y is"):  # would broadcast
+        noise_penalty(linear, X, Y[:, :1])
+    with pytest.raises(ValueError, match=r"f\(x\) is"):
+        noise_penalty(lambda x: x.sum(dim=-1), X, Y)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, F64])
