@@ -125,8 +125,8 @@ def cutout(images: Tensor, size: int, *, generator: Generator) -> Tensor:
     tensor(8.)
     """
     b, _, h, w = axes("images", images, "b c h w")
-    if size < 0:
-        raise ValueError(f"size is at least 0, found {size}")
+    if size < 0 or size != int(size):
+        raise ValueError(f"size is a whole number of pixels, at least 0, found {size}")
 
     def covered(n: int) -> Tensor:
         centers = torch.randint(n, (b, 1), generator=generator, device=generator.device).to(images.device)

@@ -107,8 +107,9 @@ def test_cutout_keeps_bytes_and_the_stream_and_refuses_what_it_cannot():
     images = torch.randint(1, 256, (3, 1, 5, 7), dtype=torch.uint8, generator=stream())
     assert cutout(images, 3, generator=stream()).dtype == torch.uint8
     assert torch.equal(cutout(images, 3, generator=stream(1)), cutout(images, 3, generator=stream(1)))
-    with pytest.raises(ValueError, match="size is at least 0, found -1"):
-        cutout(images, -1, generator=stream())
+    for size in (-1, 2.5):
+        with pytest.raises(ValueError, match=f"size is a whole number of pixels, at least 0, found {size}"):
+            cutout(images, size, generator=stream())
 
 
 def test_other_shapes_are_refused():
