@@ -3,7 +3,7 @@
 A network gives a probability to every label, and to a blank, at every step. A *path* names one label a step; the
 transcript is what remains of it when runs of one label are merged and blanks then removed (the paper's map B). The
 probability of a transcript is the sum over all its paths, by the recursions of the paper's section "The CTC
-forward-backward algorithm"; the gradient is that of its section "Maximum likelihood training".
+Forward-Backward Algorithm"; the gradient with respect to the logits is its eq. (16).
 
 Paper → code: y_k^t → ``log_probabilities``; l' (the labels with blanks around them) → ``extended``; α, β →
 ``forward_variables``, ``backward_variables``, as logarithms. Axes: b sequences, t steps, v labels and the blank,
@@ -173,6 +173,11 @@ def soft_alignment(
     Every row sums to one, up to the end of the sequence; behind it, rows are zero. The softmax of the logits minus
     this is the gradient of the loss of one sequence.
 
+    Raises
+    ------
+    ValueError
+        Where :func:`ctc_loss` raises one: without a path that gives the transcript there is nothing to share out.
+
     Examples
     --------
     >>> soft_alignment(torch.zeros(1, 2, 2), torch.tensor([[1]]))  # a- and -a and aa: two of three have a first
@@ -183,6 +188,8 @@ def soft_alignment(
     axes("targets", targets, "b u", b=b)
     log_p = logits.log_softmax(dim=-1)
     input_lengths, target_lengths = _lengths(logits, targets, input_lengths, target_lengths)
+    if _is_plain(logits):
+        _check_targets(targets, input_lengths, target_lengths, blank, v)
     alpha = forward_variables(log_p, targets, blank=blank)
     beta = backward_variables(log_p, targets, input_lengths, target_lengths, blank=blank)
     labels = extended(targets, blank=blank)[:, None].expand_as(alpha)

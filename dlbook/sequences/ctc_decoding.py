@@ -35,6 +35,8 @@ def ctc_decode(logits: Tensor, lengths: Tensor | None = None, *, blank: int = 0)
     """
     b, t, _ = axes("logits", logits, "b t v")
     ends = [t] * b if lengths is None else [int(n) for n in lengths]
+    if any(not 0 <= end <= t for end in ends):
+        raise ValueError(f"lengths are 0 to {t}, the steps of logits, found {ends}")
     paths = logits.argmax(dim=-1).tolist()
     return [collapse(path[:end], blank=blank) for path, end in zip(paths, ends, strict=True)]
 
@@ -49,6 +51,7 @@ def prefix_beam_search(log_probabilities: Tensor, width: int = 10, *, blank: int
     Parameters
     ----------
     log_probabilities : (t, v)
+        Logarithms, so nothing above zero: not logits, not probabilities.
     width : int
         How many beginnings are kept at each step.
     blank : int
@@ -67,6 +70,8 @@ def prefix_beam_search(log_probabilities: Tensor, width: int = 10, *, blank: int
     never = -math.inf
     beams: dict[Prefix, tuple[float, float]] = {(): (0.0, never)}  # ends in a blank, ends in its last label
     for row in log_probabilities.tolist():
+        if not max(row) <= 1e-4:  # rounding may leave a certain label a little above zero
+            raise ValueError(f"logarithms of probabilities are at most 0, found {max(row)}")
         ends_blank: dict[Prefix, float] = defaultdict(lambda: never)
         ends_label: dict[Prefix, float] = defaultdict(lambda: never)
         for prefix, (on_blank, on_label) in beams.items():

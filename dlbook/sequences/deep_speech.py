@@ -31,7 +31,8 @@ def clipped_relu(x: Tensor) -> Tensor:
 class SequenceNorm(nn.Module):
     """Batch normalization over all frames of all recordings of a batch, those behind an end left out.
 
-    Arguments, parameters, running statistics and, on a batch without padding, the numbers of ``nn.BatchNorm1d``.
+    Arguments, parameters, running mean and variance and, on a batch without padding, the numbers of ``nn.BatchNorm1d``,
+    but no count of the batches seen.
 
     Parameters
     ----------
@@ -127,9 +128,8 @@ class BidirectionalGRU(nn.Module):
         turned = x.gather(1, places[..., None].expand_as(x))
         drives = [norm(F.linear((x, turned)[i], self.weight_ih[i]), mask) for i, norm in enumerate(self.norms)]
         state, states = x.new_zeros(2, b, h), []
-        for drive in torch.stack(drives).unbind(
-            2
-        ):  # torch's form of the unit, see gru.step, for both directions at once
+        for drive in torch.stack(drives).unbind(2):
+            # torch's form of the unit, see gru.step, for both directions at once
             product = torch.bmm(state, self.weight_hh.mT)
             r, z = (drive[..., : 2 * h] + product[..., : 2 * h]).sigmoid().chunk(2, dim=-1)
             candidate = torch.tanh(torch.addcmul(drive[..., 2 * h :], r, product[..., 2 * h :]))

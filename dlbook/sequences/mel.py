@@ -65,7 +65,8 @@ def mel_filters(
     """Return the weights (m, size // 2 + 1) with which each mel band collects the frequencies of a spectrum.
 
     A band is a triangle of height one: it rises from the middle of the band below to its own middle and falls to the
-    middle of the one above. The middles are equally spaced in mel between 0 and half of the sample rate.
+    middle of the one above. The middles are equally spaced in mel between 0 and half of the sample rate. Where bands
+    are narrower than the spacing of the frequencies, ``rate / size``, some collect nothing.
 
     Parameters
     ----------
@@ -119,6 +120,8 @@ def log_mel(
     """
     if not waveform.is_floating_point():
         raise ValueError(f"a waveform is floats in [-1, 1], found {waveform.dtype}: divide int16 by 32768")
+    if floor < 0:
+        raise ValueError(f"floor is at least 0, or a power below it has no logarithm, found {floor}")
     spectrum = power_spectrum(frames(waveform, size, step))
     filters = mel_filters(bands, size, rate, device=waveform.device, dtype=waveform.dtype)
     return (spectrum @ filters.T + floor).log()

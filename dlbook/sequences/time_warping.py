@@ -51,7 +51,7 @@ def match_templates(recording: Array, templates: Sequence[Array], *, change: flo
     """Return which templates, one after the other, explain a recording best: their numbers, in order.
 
     From one frame of the recording to the next, a path stays at its frame of the template, goes on to the next one or
-    skips one; behind the last two frames of a template any template may begin.
+    skips one; behind the last two frames of a template any template may begin. The last one is walked to its end.
 
     Parameters
     ----------
@@ -98,6 +98,8 @@ def match_templates(recording: Array, templates: Sequence[Array], *, change: flo
             entries.append((int(before), int(np.searchsorted(starts, start))))
         best[begin] = cost
         total, history = best + now, came
+    if not np.isfinite(total[ends]).any():
+        raise ValueError(f"no template ends in a recording of {len(recording)} frames, found sizes {sizes.tolist()}")
     at = int(history[ends[np.argmin(total[ends])]])
     found = []
     while at >= 0:

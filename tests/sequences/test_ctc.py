@@ -231,6 +231,8 @@ def test_what_stands_behind_the_end_of_a_transcript_may_be_any_label():
         (lambda: forward_variables(torch.zeros(1, 0, 3), TARGETS[:1]), "at least 1, found"),
         (lambda: soft_alignment(logits(), TARGETS[0]), r"targets is \(3, u\)"),
         (lambda: backward_variables(logits(), TARGETS[:2]), r"targets is \(3, u\)"),
+        (lambda: soft_alignment(torch.zeros(1, 2, 3), torch.tensor([[1, 1]])), "transcript 0 has 2 labels and needs 3"),
+        (lambda: soft_alignment(torch.zeros(1, 2, 3), torch.tensor([[0]])), "other than the blank, 0, found 0"),
         (lambda: ctc_loss(torch.zeros(1, 7, 5), torch.tensor([[1, 0]])), "0 to 4 other than the blank, 0, found 0"),
         (lambda: ctc_loss(torch.zeros(1, 7, 5), torch.tensor([[1, 5]])), "0 to 4 other than the blank, 0, found 5"),
         (lambda: ctc_loss(torch.zeros(1, 7, 5), torch.tensor([[-1, 2]])), "other than the blank, 0, found -1"),

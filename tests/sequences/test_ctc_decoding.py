@@ -74,6 +74,9 @@ def test_greedy_is_the_best_path():
         (lambda: ctc_decode(torch.zeros(7, 5)), r"logits is \(b, t, v\), found shape \(7, 5\)"),
         (lambda: prefix_beam_search(torch.zeros(1, 7, 5)), r"log_probabilities is \(t, v\)"),
         (lambda: prefix_beam_search(torch.zeros(7, 5), width=0), "width is at least 1, found 0"),
+        (lambda: prefix_beam_search(torch.tensor([[0.5, 0.5]])), "at most 0, found 0.5"),
+        (lambda: ctc_decode(torch.zeros(2, 7, 5), torch.tensor([8, 3])), r"0 to 7.*found \[8, 3\]"),
+        (lambda: ctc_decode(torch.zeros(2, 7, 5), torch.tensor([7, -1])), r"0 to 7.*found \[7, -1\]"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -109,6 +109,7 @@ def test_composes_with_torch():
         (lambda: log_mel(torch.zeros(100)), "frames of 256 samples every 80 .* found 100"),
         (lambda: frames(torch.zeros(9), 3, 0), "every 0"),
         (lambda: mel_filters(0, 16, 8000.0), "found 0, 8000.0 and 16"),
+        (lambda: log_mel(torch.zeros(300), floor=-1e-6), "floor is at least 0.*found -1e-06"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -91,6 +91,7 @@ def test_finds_its_own_templates_in_any_order_at_another_speed(string):
         (lambda: warping_distance(draw(5, 3), draw(7, 2)), r"b is \(r, 3\).*found shape \(7, 2\)"),
         (lambda: match_templates(draw(5, 3), []), "no template"),
         (lambda: match_templates(draw(5, 3), [draw(1, 3)]), r"found shape \(1, 3\)"),
+        (lambda: match_templates(draw(2, 3), [draw(7, 3), draw(5, 3)]), r"recording of 2 frames, found sizes \[7, 5\]"),
     ],
 )
 def test_bad_input_is_named(call, message):

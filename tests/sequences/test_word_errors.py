@@ -88,6 +88,8 @@ def test_reductions_of_the_published_table():
     [
         (lambda: error_rate(["a"], []), "1 and 0"),
         (lambda: word_error_rate([""], ["a"]), "with 0 items said"),
+        (lambda: word_error_rate("ab", ["c", "d"]), "lists of transcripts, found the text 'ab'"),
+        (lambda: error_rate(["c", "a", "t"], "cat"), "lists of transcripts, found the text 'cat'"),
         (lambda: relative_reduction(0.0, 1.0), "above zero, found 0.0"),
     ],
 )
