@@ -105,6 +105,11 @@ def hessian_eigenvalues(
         return hessian_vector_product(f, theta, along).double().cpu().numpy()
 
     begin = torch.randn(d, generator=generator, device=generator.device).double().cpu().numpy()
+    first = product(begin)
+    if not np.isfinite(first).all():
+        raise ValueError("the Hessian at theta is not finite")
+    if not first.any():
+        raise ValueError("the Hessian at theta is zero, so every direction belongs to the eigenvalue 0")
     operator = LinearOperator((d, d), matvec=product, dtype=np.float64)
     values, vectors = eigsh(operator, k=k, which=codes[which], v0=begin, tol=tolerance)
     order = np.argsort(-values)

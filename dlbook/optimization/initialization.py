@@ -39,7 +39,7 @@ def gain(activation: Callable[[Tensor], Tensor]) -> float:
     [1.414, 1.593]
     """
     z = torch.linspace(-12, 12, 24_001, dtype=torch.float64)
-    behind = activation(z)
+    behind = activation(z.clone())  # it may work in place
     if behind.shape != z.shape:
         raise ValueError(f"an activation returns the shape it is given, {tuple(z.shape)}, found {tuple(behind.shape)}")
     density = torch.exp(-(z**2) / 2)
@@ -139,6 +139,8 @@ def orthogonal_(weight: Tensor, gain: float = 1.0, *, generator: Generator | Non
             [0., 1.]])
     """
     fans(weight)
+    if not weight.is_floating_point():
+        raise ValueError(f"weight is of floats, found {weight.dtype}")
     if weight.is_meta:
         return weight
     exact = torch.promote_types(weight.dtype, torch.float32)  # there is no QR in half precision

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.utils import parameters_to_vector
 
 from dlbook._checks import axes
 
@@ -63,7 +62,7 @@ def flat_loss(model: nn.Module, cost: Callable[[Callable[..., Tensor]], Tensor])
         parameters = unflatten(theta, model)
         return cost(lambda *inputs: functional_call(model, parameters, inputs))
 
-    return f, parameters_to_vector(model.parameters()).detach()
+    return f, torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
 def slice_1d(f: Loss, theta: Tensor, direction: Tensor, steps: Tensor, *, chunk_size: int = 1) -> Tensor:
@@ -186,6 +185,8 @@ def bezier(start: Tensor, bend: Tensor, end: Tensor, t: Tensor | float) -> Tenso
     """
     (d,) = axes("start", start, "d")
     axes("bend", bend, "d", d=d), axes("end", end, "d", d=d)
+    if not start.is_floating_point():
+        raise ValueError(f"start is of floats, as the steps between 0 and 1 are, found {start.dtype}")
     t = torch.as_tensor(t, dtype=start.dtype, device=start.device)[..., None]
     return (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end
 

@@ -3,8 +3,11 @@
 Ba, Kiros and Hinton (2016), arXiv:1607.06450; Wu and He (2018), arXiv:1803.08494; Zhang and Sennrich (2019),
 arXiv:1910.07467.  Paper → code: gain g or γ → ``weight``, β or b → ``bias``, ε → ``eps``, G →
 ``num_groups``.  Axes: b examples, c channels, ... places (of groups) or examples (of rows); d features.
+
+Functions compute in the dtype of their input; the layers leave half precision to torch, which sums in float32.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -82,7 +85,7 @@ def group_norm(
     """
     b, c = _grouped(x, num_groups)
     _check_learned(c, weight, bias)
-    grouped = layer_norm(x.reshape(b, num_groups, -1), eps=eps).reshape(x.shape)
+    grouped = layer_norm(x.reshape(b, num_groups, math.prod(x.shape[1:]) // num_groups), eps=eps).reshape(x.shape)
     beside = (-1, *[1] * (x.dim() - 2))
     if weight is not None:
         grouped = grouped * weight.reshape(beside)

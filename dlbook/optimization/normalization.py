@@ -4,7 +4,7 @@ Paper → code: m values of one feature in a batch, over examples and, for maps,
 → ``var``, the mean of squares that divides by m; γ, β, ε → ``weight``, ``bias``, ``eps``.  What the paper averages over
 batches for inference, E[x] and Var[x] = m/(m-1) E[σ_B²], torch keeps as moving averages: ``running_mean``,
 ``running_var``.  Axes: b examples, c channels (features), ... places.  The other normalizations are in
-:mod:`dlbook.optimization.layer_normalization`.
+:mod:`dlbook.optimization.layer_normalization`, and so is what holds for half precision.
 """
 
 from typing import NamedTuple

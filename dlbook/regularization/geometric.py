@@ -173,7 +173,10 @@ def rotate(images: Tensor, degrees: float | Tensor) -> Tensor:
     """
     b = axes("images", images, "b c h w")[0]
     wide = torch.promote_types(images.dtype, torch.float32)
-    angles = torch.as_tensor(degrees, dtype=wide, device=images.device).expand(b)
+    angles = torch.as_tensor(degrees, dtype=wide, device=images.device)
+    if angles.ndim:
+        axes("degrees", angles, "b", b=b)
+    angles = angles.expand(b)
     return affine(images, inverse_map(angles, torch.ones_like(angles), angles.new_zeros(b, 2)))
 
 

@@ -5,6 +5,7 @@ Minimized is ‖X w - y‖² / 2n + α ‖w‖₁.  Paper → code: the A, b, x 
 Axes: n examples, p features, k targets, each with weights of its own.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
@@ -164,6 +165,8 @@ def lasso_path(
             [2., 0.]])
     """
     weight = _start(features, target, start)
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"tolerance is at least 0 and finite, found {tolerance}")
     allowed = tolerance * largest_strength(features, target)
     if not allowed.isfinite():
         raise ValueError(f"features and target are finite, found a largest strength of {allowed / tolerance}")

@@ -250,7 +250,8 @@ def memorize(x: Tensor, y: Tensor, direction: Tensor) -> Memorizer:
         raise ValueError(f"no two examples may have one projection, found examples {same}: take another direction")
     net = Memorizer(n, d, device=x.device, dtype=x.dtype)
     net.direction.copy_(direction)
-    net.threshold.copy_(torch.cat([places[:1] - 1, places[:-1]]))
+    first = places[:1] - (places[:1].abs() / 1000).clamp(min=1)  # far from zero one less may be the same number
+    net.threshold.copy_(torch.cat([first, places[:-1]]))
     hidden = torch.relu(places[:, None] - net.threshold)  # (examples, units), lower triangular
     target = y[order].to(x)[:, None]
     net.weight.copy_(torch.linalg.solve_triangular(hidden, target, upper=False)[:, 0])

@@ -66,12 +66,12 @@ def mix(a: Tensor, b: Tensor, shares: Tensor) -> Tensor:
         raise ValueError(f"shares are floats, found {shares.dtype}")
     if a.shape != b.shape:
         raise ValueError(f"a and b have one shape, found {tuple(a.shape)} and {tuple(b.shape)}")
-    weights = shares.reshape(-1, *[1] * (a.ndim - 1))
+    weights = shares.to(a.dtype if a.is_floating_point() else shares.dtype).reshape(-1, *[1] * (a.ndim - 1))
     return weights * a + (1 - weights) * b
 
 
 def mixup(images: Tensor, targets: Tensor, *, alpha: float = 1.0, generator: Generator) -> tuple[Tensor, Tensor]:
-    """Mix each example with another one of its batch, pixels and targets in the same shares.
+    """Mix each example with one of its batch, itself included, pixels and targets in the same shares.
 
     Parameters
     ----------

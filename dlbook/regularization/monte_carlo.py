@@ -50,7 +50,9 @@ def monte_carlo(model: nn.Module, x: Tensor, draws: int) -> Tensor:
     drops = [module for module in modes if isinstance(module, DROPS)]
     if not any(module.p > 0 for module in drops):
         raise ValueError(f"{type(model).__name__} has no layer of dropout with p > 0: all draws would be equal")
+    fast = torch.backends.mha.get_fastpath_enabled()
     try:
+        torch.backends.mha.set_fastpath_enabled(False)  # in evaluation torch's Transformer layers leave dropout out
         model.eval()
         for module in drops:
             module.train()
@@ -58,6 +60,7 @@ def monte_carlo(model: nn.Module, x: Tensor, draws: int) -> Tensor:
     finally:
         for module, mode in modes.items():
             module.training = mode
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class Uncertainty(NamedTuple):

@@ -78,7 +78,7 @@ def soft_threshold(x: Tensor, threshold: Tensor | float) -> Tensor:
     tensor([-2.,  0.,  1.])
     """
     if isinstance(threshold, Tensor):
-        bound = threshold.expand_as(x)  # clamp is slow where it broadcasts
+        bound = threshold.to(x).expand_as(x)  # clamp is slow where it broadcasts
         return x - x.clamp(-bound, bound)
     return F.softshrink(x, threshold)  # the same in one pass
 

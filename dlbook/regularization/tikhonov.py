@@ -67,6 +67,7 @@ def laplacian(f: Map, x: Tensor) -> Tensor:
     """
     axes("x", x, "b d")
     second: Tensor = vmap(jacfwd(jacrev(f)))(x)
+    axes("the second derivative of f", second, "b k d d")
     return torch.einsum("bkii->bk", second)
 
 
@@ -99,4 +100,5 @@ def noise_penalty(f: Map, x: Tensor, y: Tensor) -> Tensor:
 
 def _jacobians(f: Map, x: Tensor) -> Tensor:
     found: Tensor = vmap(jacrev(f))(x)
+    axes("the Jacobian of f", found, "b k d")
     return found

@@ -64,6 +64,7 @@ def extended(targets: Tensor, *, blank: int = 0) -> Tensor:
     >>> extended(torch.tensor([[3, 1]]))
     tensor([[0, 3, 0, 1, 0]])
     """
+    axes("targets", targets, "b u")
     blanks = torch.full_like(targets, blank)
     pairs = torch.stack([blanks, targets], dim=-1).flatten(1)
     return torch.cat([pairs, targets.new_full((len(targets), 1), blank)], dim=1)
@@ -88,6 +89,7 @@ def forward_variables(log_probabilities: Tensor, targets: Tensor, *, blank: int 
     """
     b, t, _ = axes("log_probabilities", log_probabilities, "b t v", least=1)
     axes("targets", targets, "b u", b=b)
+    log_probabilities = _wide(log_probabilities)
     labels = extended(targets, blank=blank)
     emitted = log_probabilities.gather(2, labels[:, None].expand(-1, t, -1))  # (b, t, s)
     # over a blank between different labels a path may jump, over one between twins it may not
@@ -186,6 +188,7 @@ def soft_alignment(
     """
     b, t, v = axes("logits", logits, "b t v", least=1)
     axes("targets", targets, "b u", b=b)
+    dtype, logits = logits.dtype, _wide(logits)
     log_p = logits.log_softmax(dim=-1)
     input_lengths, target_lengths = _lengths(logits, targets, input_lengths, target_lengths)
     if _is_plain(logits):
@@ -198,7 +201,7 @@ def soft_alignment(
     both = torch.where((states <= 2 * target_lengths[:, None])[:, None], both, NEVER)
     weights = both.softmax(dim=-1)
     within = torch.arange(t, device=logits.device) < input_lengths[:, None]
-    return logits.new_zeros(b, t, v).scatter_add(2, labels, weights * within[..., None])
+    return logits.new_zeros(b, t, v).scatter_add(2, labels, weights * within[..., None]).to(dtype)
 
 
 def ctc_loss(
@@ -212,8 +215,8 @@ def ctc_loss(
 ) -> Tensor:
     """Return minus the logarithm of the probability of the transcripts, by torch's fused kernel where there is one.
 
-    Under ``torch.compile`` and ``vmap``, on the meta device and in dtypes for which torch has no kernel, it is the
-    recursion of :func:`ctc_log_likelihood`; the two are equal up to rounding.
+    Under ``torch.compile`` and ``vmap`` and on the meta device it is the recursion of :func:`ctc_log_likelihood`; the
+    two are equal up to rounding. Logits in half precision are computed with in float32.
 
     Parameters
     ----------
@@ -241,6 +244,9 @@ def ctc_loss(
     """
     b, _, _ = axes("logits", logits, "b t v", least=1)
     axes("targets", targets, "b u", b=b)
+    if targets.is_floating_point():
+        raise ValueError(f"targets are labels, whole numbers, found {targets.dtype}")
+    dtype, logits = logits.dtype, _wide(logits)
     log_p = logits.log_softmax(dim=-1)
     if _is_plain(logits):
         input_lengths, target_lengths = _lengths(logits, targets, input_lengths, target_lengths)
@@ -249,13 +255,18 @@ def ctc_loss(
     else:
         losses = -ctc_log_likelihood(log_p, targets, input_lengths, target_lengths, blank=blank)
     if reduction == "none":
-        return losses
+        return losses.to(dtype)
     if reduction == "sum":
-        return losses.sum()
+        return losses.sum().to(dtype)
     if reduction == "mean":
         _, target_lengths = _lengths(logits, targets, input_lengths, target_lengths)
-        return (losses / target_lengths.clamp(min=1)).mean()
+        return (losses / target_lengths.clamp(min=1)).mean().to(dtype)
     raise ValueError(f"reduction is mean, sum or none, found {reduction!r}")
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Return ``x`` in float32 at least: sums over hundreds of steps are lost in half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _is_plain(x: Tensor) -> bool:

@@ -33,8 +33,11 @@ def ctc_decode(logits: Tensor, lengths: Tensor | None = None, *, blank: int = 0)
     >>> ctc_decode(torch.tensor([[[0.1, 0.9], [0.6, 0.4], [0.2, 0.8]]]))
     [[1, 1]]
     """
-    b, t, _ = axes("logits", logits, "b t v")
-    ends = [t] * b if lengths is None else [int(n) for n in lengths]
+    b, t, v = axes("logits", logits, "b t v")
+    _check_blank(blank, v)
+    if lengths is not None:
+        axes("lengths", lengths, "b", b=b)
+    ends = [t] * b if lengths is None else lengths.tolist()
     if any(not 0 <= end <= t for end in ends):
         raise ValueError(f"lengths are 0 to {t}, the steps of logits, found {ends}")
     paths = logits.argmax(dim=-1).tolist()
@@ -65,13 +68,15 @@ def prefix_beam_search(log_probabilities: Tensor, width: int = 10, *, blank: int
     ([1], 0.64)
     """
     _, v = axes("log_probabilities", log_probabilities, "t v")
+    _check_blank(blank, v)
     if width < 1:
         raise ValueError(f"width is at least 1, found {width}")
     never = -math.inf
     beams: dict[Prefix, tuple[float, float]] = {(): (0.0, never)}  # ends in a blank, ends in its last label
     for row in log_probabilities.tolist():
-        if not max(row) <= 1e-4:  # rounding may leave a certain label a little above zero
-            raise ValueError(f"logarithms of probabilities are at most 0, found {max(row)}")
+        wrong = [p for p in row if not p <= 1e-4]  # rounding may leave a certain label a little above zero
+        if wrong:
+            raise ValueError(f"logarithms of probabilities are at most 0, found {wrong[0]}")
         ends_blank: dict[Prefix, float] = defaultdict(lambda: never)
         ends_label: dict[Prefix, float] = defaultdict(lambda: never)
         for prefix, (on_blank, on_label) in beams.items():
@@ -96,3 +101,8 @@ def _add(a: float, b: float) -> float:
     """Return log(exp a + exp b)."""
     high, low = max(a, b), min(a, b)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+def _check_blank(blank: int, v: int) -> None:
+    if not 0 <= blank < v:
+        raise ValueError(f"blank is one of the {v} labels, 0 to {v - 1}, found {blank}")

@@ -102,7 +102,7 @@ def log_mel(
     Parameters
     ----------
     waveform : (..., n)
-        Floats between -1 and 1; int16 samples are divided by 32,768 first.
+        Floats between -1 and 1; divide int16 samples by 32,768 first.
     rate : float
         Samples a second.
     size, step : int
@@ -120,7 +120,7 @@ def log_mel(
     """
     if not waveform.is_floating_point():
         raise ValueError(f"a waveform is floats in [-1, 1], found {waveform.dtype}: divide int16 by 32768")
-    if floor < 0:
+    if not floor >= 0:
         raise ValueError(f"floor is at least 0, or a power below it has no logarithm, found {floor}")
     spectrum = power_spectrum(frames(waveform, size, step))
     filters = mel_filters(bands, size, rate, device=waveform.device, dtype=waveform.dtype)

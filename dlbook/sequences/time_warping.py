@@ -67,7 +67,7 @@ def match_templates(recording: Array, templates: Sequence[Array], *, change: flo
     [0, 1]
     """
     _, m = axes("recording", recording, "t m", least=1)
-    if not templates:
+    if len(templates) == 0:
         raise ValueError("there is no template to match with")
     for template in templates:
         axes("template", template, "r m", m=m, least=2)
@@ -110,5 +110,6 @@ def match_templates(recording: Array, templates: Sequence[Array], *, change: flo
 
 def _distances(a: Array, b: Array) -> Array:
     """Return the Euclidean distances (t, r) of all pairs of frames."""
+    a, b = (np.asarray(x, dtype=np.float64) for x in (a, b))  # bytes wrap around, and squares of float32 cancel
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
     return np.sqrt(np.maximum(squares, 0.0))

@@ -184,3 +184,10 @@ def test_composes_with_torch():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_hessian_of_zeros_or_without_numbers_is_named():
+    with pytest.raises(ValueError, match="the Hessian at theta is zero"):
+        hessian_eigenvalues(lambda theta: theta.sum() ** 1, torch.ones(5), generator=stream())
+    with pytest.raises(ValueError, match="the Hessian at theta is not finite"):
+        hessian_eigenvalues(lambda theta: (theta**3).sum(), torch.full((5,), math.nan), generator=stream())

@@ -153,3 +153,13 @@ def test_dtype_device_and_parameters(draw):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_an_activation_in_place_has_the_gain_of_its_twin():
+    assert gain(nn.ReLU(inplace=True)) == gain(nn.ReLU())
+    assert gain(nn.ELU(inplace=True)) == gain(nn.ELU())
+
+
+def test_orthogonal_whole_numbers_are_refused():
+    with pytest.raises(ValueError, match="weight is of floats, found torch.int64"):
+        orthogonal_(torch.zeros(3, 3, dtype=torch.long))

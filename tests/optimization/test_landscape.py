@@ -201,3 +201,14 @@ def test_composes_with_torch():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_curve_between_whole_numbers_is_refused():
+    with pytest.raises(ValueError, match="start is of floats"):
+        bezier(torch.tensor([0]), torch.tensor([10]), torch.tensor([0]), 0.5)
+
+
+def test_parameters_may_lie_in_memory_in_any_order():
+    kernels = nn.Conv2d(2, 3, 5).to(memory_format=torch.channels_last)
+    f, theta = flat_loss(kernels, lambda net: net(torch.ones(1, 2, 5, 5)).sum())
+    assert_close(f(theta), kernels(torch.ones(1, 2, 5, 5)).sum())

@@ -135,3 +135,7 @@ def test_gradients_by_finite_differences_and_composition(name):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_batch_without_examples_has_groups():
+    assert group_norm(torch.zeros(0, 4, 3), 2).shape == (0, 4, 3)

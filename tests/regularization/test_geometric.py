@@ -208,3 +208,8 @@ def test_compiles_to_one_graph_and_lets_gradients_through():
     assert_close(torch.compile(affine, fullgraph=True, backend="eager")(IMAGES, maps), affine(IMAGES, maps))
     small = noise(1, 1, 3, 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: affine(x, maps[:1]), small)
+
+
+def test_an_angle_an_image_or_one_for_all():
+    with pytest.raises(ValueError, match="degrees is"):
+        rotate(torch.zeros(2, 1, 3, 3), torch.tensor([1.0, 2.0, 3.0]))

@@ -216,3 +216,9 @@ def test_composes_with_torch():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("tolerance", [math.nan, math.inf, -1.0])
+def test_a_tolerance_that_is_none_is_named(tolerance):
+    with pytest.raises(ValueError, match=f"tolerance is at least 0 and finite, found {tolerance}"):
+        lasso(torch.eye(2), torch.tensor([3.0, 1.0]), strength=0.5, tolerance=tolerance)

@@ -228,3 +228,8 @@ def test_spectral_complexity_scales_with_each_layer():
         spectral_complexity(weights, zeros[:1])
     with pytest.raises(ValueError, match="references"):
         spectral_complexity(weights, [zeros[0], zeros[0]])
+
+
+def test_examples_far_from_the_origin_are_learned():
+    x, y = torch.tensor([[1e9], [2e9], [3e9]]), torch.tensor([1.0, 2.0, 3.0])
+    assert_close(memorize(x, y, torch.ones(1))(x), y)

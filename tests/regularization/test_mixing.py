@@ -134,3 +134,9 @@ def test_whole_numbers_are_refused_where_a_share_would_become_0_or_1():
 def test_dtype_follows_images_and_targets(dtype):
     x, y = mixup(noise(5, 1, 2, 2).to(dtype), torch.eye(5), generator=stream())
     assert (x.dtype, y.dtype) == (dtype, torch.float32)
+
+
+def test_shares_of_another_precision_leave_the_images_theirs():
+    images = noise(3, 1, 2, 2, dtype=torch.float32)
+    assert mix(images, images, torch.rand(3, dtype=F64, generator=stream())).dtype == torch.float32
+    assert mix(images.bfloat16(), images.bfloat16(), torch.rand(3, generator=stream())).dtype == torch.bfloat16

@@ -96,3 +96,11 @@ def test_uncertainty_takes_probabilities_in_bfloat16():
 def test_uncertainty_checks_its_shape():
     with pytest.raises(ValueError, match=r"probabilities is \(s, b, k\)"):
         uncertainty(noise(7, 5))
+
+
+def test_dropout_inside_of_torchs_transformer_layers_draws_too():
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, batch_first=True)
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with torch.no_grad():
+        assert monte_carlo(layer, noise(2, 3, 4, dtype=torch.float32), 5).std(dim=0).max() > 0.1
+    assert torch.backends.mha.get_fastpath_enabled() == fast

@@ -186,3 +186,7 @@ def test_nothing_is_changed_by_looking():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_threshold_of_another_precision_leaves_x_its_own():
+    assert soft_threshold(torch.tensor([3.0]), torch.tensor(1.0, dtype=F64)).dtype == torch.float32

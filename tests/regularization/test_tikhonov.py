@@ -90,3 +90,10 @@ def test_other_shapes_are_refused():
 def test_dtype_follows_the_input(dtype):
     f = network().to(dtype)
     assert noise_penalty(f, X.to(dtype), Y.to(dtype)).dtype == dtype
+
+
+def test_a_map_without_an_axis_of_outputs_is_refused():
+    with pytest.raises(ValueError, match=r"the Jacobian of f is \(b, k, d\), found shape \(2, 3\)"):
+        squared_jacobian(lambda x: (x**2).sum(dim=-1), torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"the second derivative of f is \(b, k, d, d\), found shape \(2, 3, 3\)"):
+        laplacian(lambda x: (x**2).sum(dim=-1), torch.ones(2, 3))

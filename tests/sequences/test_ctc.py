@@ -241,3 +241,23 @@ def test_what_stands_behind_the_end_of_a_transcript_may_be_any_label():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_has_the_gradient_of_float32(dtype):
+    scores = noise(2, 67, 7, dtype=torch.float32).to(dtype).requires_grad_()
+    targets = torch.tensor([[1, 2, 3, 4, 5], [6, 6, 1, 1, 2]])
+    wide = scores.detach().float().requires_grad_()
+    ctc_loss(scores, targets).backward()
+    ctc_loss(wide, targets).backward()
+    assert_close(scores.grad, wide.grad.to(dtype))
+    assert_close(soft_alignment(scores, targets).detach(), soft_alignment(wide, targets).detach().to(dtype))
+    log_p = scores.detach().log_softmax(dim=-1)
+    assert_close(forward_variables(log_p, targets), forward_variables(log_p.float(), targets))
+
+
+def test_labels_without_a_batch_and_labels_that_are_no_whole_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"targets is \(b, u\), found shape \(2,\)"):
+        extended(torch.tensor([3, 1]))
+    with pytest.raises(ValueError, match="targets are labels, whole numbers, found torch.float32"):
+        ctc_loss(torch.zeros(1, 5, 3), torch.tensor([[1.9]]))

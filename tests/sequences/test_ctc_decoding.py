@@ -82,3 +82,18 @@ def test_greedy_is_the_best_path():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("blank", [-1, 4])
+def test_a_blank_that_is_no_label_is_refused(blank):
+    with pytest.raises(ValueError, match=f"blank is one of the 4 labels, 0 to 3, found {blank}"):
+        ctc_decode(torch.zeros(2, 5, 4), blank=blank)
+    with pytest.raises(ValueError, match=f"blank is one of the 4 labels, 0 to 3, found {blank}"):
+        prefix_beam_search(torch.zeros(5, 4).log_softmax(dim=-1), blank=blank)
+
+
+def test_a_nan_anywhere_and_a_wrong_number_of_lengths_are_refused():
+    with pytest.raises(ValueError, match="at most 0, found nan"):
+        prefix_beam_search(torch.tensor([[0.4, math.nan], [0.4, 0.6]]).log())
+    with pytest.raises(ValueError, match=r"lengths is \(2,\), found shape \(3,\)|lengths is \(b\)"):
+        ctc_decode(torch.zeros(2, 5, 4), torch.tensor([5, 5, 5]))

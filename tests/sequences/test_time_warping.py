@@ -97,3 +97,14 @@ def test_finds_its_own_templates_in_any_order_at_another_speed(string):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_bytes_do_not_wrap_around_and_large_numbers_do_not_cancel():
+    assert warping_distance(np.uint8([[200]]), np.uint8([[100]])) == 100
+    x = np.float32(draw(5, 3) + 100)
+    assert warping_distance(x, x) < 1e-4
+
+
+def test_templates_may_be_one_array():
+    rise, fall = np.array([[0.0], [1], [2]]), np.array([[2.0], [1], [0]])
+    assert match_templates(np.concatenate([rise, fall]), np.stack([rise, fall])) == [0, 1]
