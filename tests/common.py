@@ -1,11 +1,13 @@
 """What the tests of several modules need: random arrays, models without zeros, and equality bit for bit."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.testing import assert_close
 
 Array = np.ndarray[Any, Any]
 F64 = torch.float64
@@ -61,3 +63,13 @@ def shaken(model: nn.Module, seed: int = 0) -> nn.Module:
             elif name.endswith("running_mean"):
                 buffer.copy_(torch.randn(buffer.shape, generator=generator, dtype=F64))
     return model
+
+
+def composes(layer: nn.Module, x: torch.Tensor) -> None:
+    """Assert that ``layer`` can be copied, mapped over examples by vmap, and called with parameters of others."""
+    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
+    assert_close(torch.func.vmap(lambda one: layer(one[None])[0])(x), layer(x))
+    doubled = {name: 2 * value for name, value in layer.state_dict().items()}
+    other = copy.deepcopy(layer)
+    other.load_state_dict(doubled)
+    assert_close(torch.func.functional_call(layer, doubled, (x,)), other(x))

@@ -191,3 +191,8 @@ def test_a_hessian_of_zeros_or_without_numbers_is_named():
         hessian_eigenvalues(lambda theta: theta.sum() ** 1, torch.ones(5), generator=stream())
     with pytest.raises(ValueError, match="the Hessian at theta is not finite"):
         hessian_eigenvalues(lambda theta: (theta**3).sum(), torch.full((5,), math.nan), generator=stream())
+
+
+def test_theta_has_one_axis():
+    with pytest.raises(ValueError, match=r"theta is \(d,\)"):
+        hessian_eigenvalues(torch.sum, torch.zeros(3, 1), generator=stream())

@@ -163,3 +163,8 @@ def test_an_activation_in_place_has_the_gain_of_its_twin():
 def test_orthogonal_whole_numbers_are_refused():
     with pytest.raises(ValueError, match="weight is of floats, found torch.int64"):
         orthogonal_(torch.zeros(3, 3, dtype=torch.long))
+
+
+def test_an_activation_that_grows_without_bound_has_no_gain():
+    with pytest.raises(ValueError, match="finite, found inf"):
+        gain(lambda x: torch.exp(3 * x**2))

@@ -212,3 +212,18 @@ def test_parameters_may_lie_in_memory_in_any_order():
     kernels = nn.Conv2d(2, 3, 5).to(memory_format=torch.channels_last)
     f, theta = flat_loss(kernels, lambda net: net(torch.ones(1, 2, 5, 5)).sum())
     assert_close(f(theta), kernels(torch.ones(1, 2, 5, 5)).sum())
+
+
+def test_short_filters_keep_their_direction():
+    tiny, weight = torch.tensor([3e-18, 4e-18], dtype=F64), torch.tensor([5.0, 0], dtype=F64)
+    assert_close(filter_normalized(tiny, weight, nn.Linear(2, 1, bias=False)), torch.tensor([3.0, 4], dtype=F64))
+
+
+def test_directions_steps_and_ends_of_a_wrong_size_are_named():
+    z = torch.zeros
+    with pytest.raises(ValueError, match="first is"):
+        slice_2d(torch.sum, z(3), z(1), z(3), z(1), z(1))
+    with pytest.raises(ValueError, match="steps_first is"):
+        slice_2d(torch.sum, z(3), z(3), z(3), z(1, 1), z(1))
+    with pytest.raises(ValueError, match="end is"):
+        bezier(z(3), z(3), z(1), 0.5)

@@ -1,6 +1,5 @@
 """Layer, group and root mean square normalization against torch in float64, rows by hand, and what they leave alone."""
 
-import copy
 import math
 
 import pytest
@@ -8,7 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from common import F64, noise, shaken
+from common import F64, composes, noise, shaken
 from dlbook.optimization.layer_normalization import GroupNorm, LayerNorm, RMSNorm, group_norm, layer_norm, rms_norm
 from dlbook.optimization.normalization import batch_norm
 
@@ -101,12 +100,7 @@ def test_gradients_by_finite_differences_and_composition(name):
     layer = layer.float()
     x = noise(*SHAPE, dtype=torch.float32)
     assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x), layer(x))
-    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
-    assert_close(torch.func.vmap(lambda one: layer(one[None])[0])(x), layer(x))
-    doubled = {k: 2 * v for k, v in layer.state_dict().items()}
-    other = copy.deepcopy(layer)
-    other.load_state_dict(doubled)
-    assert_close(torch.func.functional_call(layer, doubled, (x,)), other(x))
+    composes(layer, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer(x).isfinite().all()
     assert layer.to(torch.bfloat16)(x.bfloat16()).dtype == torch.bfloat16
@@ -139,3 +133,10 @@ def test_bad_input_is_named(call, message):
 
 def test_a_batch_without_examples_has_groups():
     assert group_norm(torch.zeros(0, 4, 3), 2).shape == (0, 4, 3)
+
+
+def test_a_row_of_zeros_stays_one_and_groups_are_some():
+    assert torch.equal(rms_norm(torch.zeros(1, 3)), torch.zeros(1, 3))
+    for groups in (0, -2):
+        with pytest.raises(ValueError, match=f"found {groups} for shape"):
+            group_norm(torch.zeros(2, 6), groups)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from common import F64, noise, shaken
+from common import F64, composes, noise, shaken
 from dlbook.optimization.normalization import BatchNorm, batch_norm, batch_norm_backward
 
 SHAPES = {"1d": (7, 5), "1d with steps": (7, 5, 3), "2d": (7, 5, 3, 2), "3d": (2, 5, 3, 2, 3)}
@@ -138,12 +138,7 @@ def test_composes_with_torch(momentum):
     assert_close(fresh.running_var, layer.running_var)
     assert not layer.running_var.requires_grad
     layer.eval()
-    assert torch.equal(copy.deepcopy(layer)(x), layer(x))
-    assert_close(torch.func.vmap(lambda one: layer(one[None])[0])(x), layer(x))
-    doubled = {k: 2 * v for k, v in layer.state_dict().items()}
-    other = copy.deepcopy(layer)
-    other.load_state_dict(doubled)
-    assert_close(torch.func.functional_call(layer, doubled, (x,)), other(x))
+    composes(layer, x)
     assert BatchNorm(5, device="meta")(torch.zeros(2, 5, device="meta")).shape == (2, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert layer.train()(x).isfinite().all()
@@ -181,3 +176,8 @@ def test_without_a_bias_it_is_the_layer_whose_bias_is_zero():
     x = noise(7, 5)
     assert_close(ours(x), theirs(x), rtol=1e-12, atol=1e-12)
     assert BatchNorm(5, affine=False).bias is None
+
+
+def test_a_gradient_of_another_batch_is_refused():
+    with pytest.raises(ValueError, match="grad is like x"):
+        batch_norm_backward(torch.zeros(1, 5), torch.zeros(2, 5))

@@ -281,3 +281,8 @@ def test_penalty_checks_its_shapes():
         quadratic_penalty(noise(5, 7), noise(5), noise(5))
     with pytest.raises(ValueError, match=r"curvature is \(5,\)"):
         quadratic_penalty(noise(5, 7), noise(7), noise(7))
+
+
+def test_masks_have_two_axes():
+    with pytest.raises(ValueError, match=r"masks is \(m, n\)"):
+        mask_probabilities(torch.ones(2, 3, 2))

@@ -213,3 +213,12 @@ def test_compiles_to_one_graph_and_lets_gradients_through():
 def test_an_angle_an_image_or_one_for_all():
     with pytest.raises(ValueError, match="degrees is"):
         rotate(torch.zeros(2, 1, 3, 3), torch.tensor([1.0, 2.0, 3.0]))
+
+
+def test_places_angles_and_scales_are_one_an_image():
+    with pytest.raises(ValueError, match="places is"):
+        sample(IMAGES, torch.zeros(3, 1, 1, 2, dtype=F64))
+    with pytest.raises(ValueError, match="scale is"):
+        inverse_map(torch.zeros(2), torch.ones(1), torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="degrees is"):
+        inverse_map(torch.zeros(2, 1), torch.ones(2), torch.zeros(2, 2))

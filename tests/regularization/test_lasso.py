@@ -222,3 +222,17 @@ def test_bad_input_is_named(call, message):
 def test_a_tolerance_that_is_none_is_named(tolerance):
     with pytest.raises(ValueError, match=f"tolerance is at least 0 and finite, found {tolerance}"):
         lasso(torch.eye(2), torch.tensor([3.0, 1.0]), strength=0.5, tolerance=tolerance)
+
+
+def test_beyond_the_largest_strength_nothing_is_violated():
+    assert kkt_violation(X, Y, torch.zeros(5, dtype=F64), 2 * PATH[0]) == 0
+
+
+def test_without_a_penalty_ista_ends_at_least_squares():
+    found = ista(X, Y, strength=0.0, steps=3000)
+    assert_close(found, torch.linalg.lstsq(X, Y[:, None]).solution[:, 0])
+
+
+def test_there_is_no_strength_for_no_examples():
+    with pytest.raises(ValueError, match="sizes at least 1"):
+        largest_strength(torch.zeros(0, 5), torch.zeros(0))

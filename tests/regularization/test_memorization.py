@@ -233,3 +233,20 @@ def test_spectral_complexity_scales_with_each_layer():
 def test_examples_far_from_the_origin_are_learned():
     x, y = torch.tensor([[1e9], [2e9], [3e9]]), torch.tensor([1.0, 2.0, 3.0])
     assert_close(memorize(x, y, torch.ones(1))(x), y)
+
+
+def test_labels_are_int64_in_one_axis_and_none_are_enough():
+    with pytest.raises(ValueError, match="int64, found torch.uint8"):
+        corrupt_labels(torch.tensor([0, 1], dtype=torch.uint8), 0.5, classes=3, generator=stream())
+    with pytest.raises(ValueError, match=r"labels is \(n,\)"):
+        corrupt_labels(torch.zeros(2, 2, dtype=torch.int64), 0.5, classes=3, generator=stream())
+    none = torch.zeros(0, dtype=torch.int64)
+    assert corrupt_labels(none, 0.5, classes=3, generator=stream()).shape == (0,)
+    with pytest.raises(ValueError, match="classes"):
+        corrupt_labels(none, 0.5, classes=0, generator=stream())
+
+
+def test_one_pixel_has_no_spread_and_no_image_no_pixels():
+    assert gaussian_images(torch.full((1, 1, 1, 1), 3.0), generator=stream()).item() == 3
+    with pytest.raises(ValueError, match="sizes at least 1"):
+        gaussian_images(torch.zeros(0, 1, 2, 2), generator=stream())

@@ -140,3 +140,8 @@ def test_shares_of_another_precision_leave_the_images_theirs():
     images = noise(3, 1, 2, 2, dtype=torch.float32)
     assert mix(images, images, torch.rand(3, dtype=F64, generator=stream())).dtype == torch.float32
     assert mix(images.bfloat16(), images.bfloat16(), torch.rand(3, generator=stream())).dtype == torch.bfloat16
+
+
+def test_by_default_all_shares_are_equally_likely():
+    x, t = noise(5, 1, 2, 2), torch.eye(5, dtype=F64)
+    assert_close(mixup(x, t, generator=stream()), mixup(x, t, alpha=1.0, generator=stream()))

@@ -77,12 +77,23 @@ def test_one_prediction_disagrees_with_nobody_and_certain_opposites_with_all():
 
 
 def test_one_layer_that_drops_is_enough_and_torch_s_layers_draw_too():
-    for layer in (nn.Dropout(0.5), nn.AlphaDropout(0.5), nn.Dropout1d(0.5)):
-        draws = monte_carlo(nn.Sequential(Dropout(0.0), layer), torch.ones(2, 101, 3), 2)
+    kinds = {nn.Dropout: 1, nn.AlphaDropout: 1, nn.FeatureAlphaDropout: 1}
+    kinds |= {nn.Dropout1d: 1, nn.Dropout2d: 2, nn.Dropout3d: 3}
+    for kind, places in kinds.items():
+        x = torch.ones(2, 101, *[3] * places)
+        draws = monte_carlo(nn.Sequential(Dropout(0.0), kind(0.5)), x, 2)
         assert not torch.equal(draws[0], draws[1])
 
 
-@pytest.mark.parametrize("wrong", [noise(2, 7, 5), 2 * noise(2, 7, 5).softmax(dim=-1), noise(2, 7, 5) * math.nan])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        noise(2, 7, 5),
+        1.1 * noise(2, 7, 5).softmax(dim=-1),
+        noise(2, 7, 5) * math.nan,
+        torch.tensor([[[1.5, -0.5]]]),
+    ],
+)
 def test_uncertainty_rejects_scores_and_what_does_not_sum_to_one(wrong: torch.Tensor):
     with pytest.raises(ValueError, match="sum to 1, found least"):
         uncertainty(wrong)

@@ -190,3 +190,9 @@ def test_bad_input_is_named(call, message):
 
 def test_a_threshold_of_another_precision_leaves_x_its_own():
     assert soft_threshold(torch.tensor([3.0]), torch.tensor(1.0, dtype=F64)).dtype == torch.float32
+
+
+def test_a_rate_that_is_no_number_is_refused_and_no_decay_is_a_decay():
+    with pytest.raises(ValueError, match="found nan and 3"):
+        stopping_shrinkage(torch.ones(2), math.nan, 3)
+    assert decay_groups(nn.Linear(2, 3), 0.0)[0]["weight_decay"] == 0

@@ -97,3 +97,10 @@ def test_a_map_without_an_axis_of_outputs_is_refused():
         squared_jacobian(lambda x: (x**2).sum(dim=-1), torch.ones(2, 3))
     with pytest.raises(ValueError, match=r"the second derivative of f is \(b, k, d, d\), found shape \(2, 3, 3\)"):
         laplacian(lambda x: (x**2).sum(dim=-1), torch.ones(2, 3))
+
+
+def test_each_example_has_an_output_and_the_examples_an_axis():
+    with pytest.raises(ValueError, match=r"f\(x\) is"):
+        noise_penalty(lambda x: x.mean(dim=0, keepdim=True), X, Y[:1])
+    with pytest.raises(ValueError, match="x is"):
+        noise_penalty(lambda x: x, X[0], X[0])
