@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from common import stream
-from dlbook._draws import normal_, undrawn, uniform_
+from dlbook._draws import drawn, normal_, standard_normal, undrawn, uniform_
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -80,3 +80,31 @@ def test_shapes_without_numbers_stay_so_and_use_no_stream(draw):
     generator = stream()
     assert draw(torch.empty(5, device="meta"), 1, generator).is_meta
     assert torch.equal(before.get_state(), generator.get_state())
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [(nn.Linear, (67, 101)), (nn.Conv1d, (11, 31, 5)), (nn.Conv2d, (7, 31, 3)), (nn.ConvTranspose2d, (31, 7, 5))],
+)
+def test_a_drawn_layer_has_the_range_of_torchs(kind, sizes):
+    layer, theirs = drawn(kind, *sizes, generator=stream(), dtype=torch.float64), kind(*sizes, dtype=torch.float64)
+    for ours, other in zip(layer.parameters(), theirs.parameters(), strict=True):
+        assert ours.dtype == torch.float64
+        assert ours.shape == other.shape
+    bound = nn.init._calculate_fan_in_and_fan_out(theirs.weight)[0] ** -0.5
+    assert 0.99 * bound < layer.weight.abs().max() <= bound
+    assert 0.8 * bound < layer.bias.abs().max() <= bound
+    again = drawn(kind, *sizes, generator=stream(), dtype=torch.float64)
+    assert torch.equal(layer.weight, again.weight)
+
+
+def test_a_drawn_layer_takes_the_options_of_torchs_and_may_be_without_numbers():
+    assert drawn(nn.Conv2d, 3, 5, 3, bias=False, padding=1, generator=stream()).bias is None
+    assert drawn(nn.Linear, 3, 5, device="meta").weight.is_meta
+
+
+def test_standard_normal_is_what_torch_draws_in_the_dtype_asked_for():
+    like = torch.zeros(1, dtype=torch.float64)
+    ours = standard_normal(7, 3, like=like, generator=stream())
+    assert torch.equal(ours, torch.randn(7, 3, generator=stream(), dtype=torch.float64))
+    assert standard_normal(2, like=torch.zeros(1, device="meta")).is_meta

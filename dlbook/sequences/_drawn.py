@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor, nn
 
-from dlbook._draws import normal_, undrawn, uniform_
+from dlbook._draws import drawn, normal_, undrawn
 
 
 class Embedding(nn.Embedding):
@@ -37,7 +37,4 @@ def linear(
     dtype: torch.dtype | None,
 ) -> nn.Linear:
     """Return a linear layer drawn as torch draws it, uniform in ±1/√inputs."""
-    layer = undrawn(nn.Linear, inputs, outputs, device=device, dtype=dtype)
-    for parameter in layer.parameters():
-        uniform_(parameter, inputs**-0.5, generator)
-    return layer
+    return drawn(nn.Linear, inputs, outputs, generator=generator, device=device, dtype=dtype)
