@@ -95,6 +95,7 @@ EVENTS = (
     _event(2016, "Random labels learned", "Zhang et al.", "zhang2016", "layers", "regularization/memorization", "memorization"),
     _event(2017, "Transformer", "Vaswani et al.", "vaswani2017", "sequence", "sequences/transformer", "transformer"),
     _event(2017, "AlphaGo Zero", "Silver et al.", "silver2017", "reward", "reinforcement/alphago-zero", "alphazero"),
+    _event(2020, "Diffusion of images", "Ho, Jain, Abbeel", "ho2020", "representation", "generative/diffusion", "diffusion"),
 )
 # fmt: on
 
@@ -114,6 +115,7 @@ WRITTEN = frozenset(
         "dlbook.convolution.resnet",
         "dlbook.convolution.visualization",
         "dlbook.foundations.features",
+        "dlbook.generative.diffusion",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
