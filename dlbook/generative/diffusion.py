@@ -103,7 +103,7 @@ def decoder_term(x0: Tensor, guess: Tensor, std: Tensor | float, *, levels: int)
         Pixels on their levels, and the mean of the normal.
     std : float or scalar tensor
     levels : int
-        2 for black and white, 256 for grey.
+        2 for black and white, 256 for gray.
 
     Returns
     -------
