@@ -260,7 +260,6 @@ class Diffusion(nn.Module):
         noise = standard_normal(n, *self.shape, like=like, generator=generator)
         network: Network = self.noise
         if y is not None:
-            axes("y", y, "n", n=n)
             network = guided(self.noise, y.to(like.device), self.classes, scale=scale)
         if steps is None:
             x = ddpm(network, noise, self.alpha_bar, generator=generator)

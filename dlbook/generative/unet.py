@@ -34,7 +34,9 @@ def time_features(time: Tensor, d: int) -> Tensor:
     """
     axes("time", time, "b")
     frequency = torch.logspace(0, 2, d // 2, device=time.device)
-    angle = time[:, None].float() * frequency  # in half precision a large angle has no digits behind the point
+    angle = (
+        time[:, None] * frequency
+    )  # at least float32: in half precision a large angle has no digits behind the point
     return torch.cat([angle.sin(), angle.cos()], dim=1).to(time.dtype)
 
 

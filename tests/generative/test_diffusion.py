@@ -86,6 +86,7 @@ def test_decoder_far_in_the_tail_is_finite_and_has_a_slope():
         (slope,) = torch.autograd.grad(loss.sum(), guess)
         assert loss.isfinite().all()
         assert slope[0, 0] < 0
+    assert decoder_term(torch.zeros(1, 1), torch.zeros(1, 1), 1e9, levels=255).isfinite()
     assert_close(
         decoder_term(torch.ones(1, 1).double(), -torch.ones(1, 1).double(), 0.1, levels=2)[0].item(), -norm.logsf(10)
     )
@@ -239,6 +240,7 @@ def test_times_are_uniform_from_one_to_the_last():
         (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=ALPHA_BAR, classes=-1), "found 2 and -1"),
         (lambda: small().elbo(torch.ones(2, 1, 8, 9)), r"x is \(b, 1, 8, 8\)"),
         (lambda: small()(torch.ones(2, 1, 8, 8).byte()), "found torch.uint8"),
+        (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=ALPHA_BAR)(torch.ones(3, 4)), r"x is \(b, 2\)"),
         (lambda: small().sample(0), "found 0"),
         (lambda: small().sample(2, torch.ones(3).long()), r"y is \(2,\)"),
         (lambda: small().sample(2, steps=12), "from 1 to 11 steps"),

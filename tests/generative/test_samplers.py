@@ -111,8 +111,17 @@ def test_calls_of_the_network_are_counted():
     ddim(network, noise(2, 3), ALPHA_BAR, steps=4)
     assert calls == [40, 30, 20, 10]
     calls.clear()
-    ddpm(network, noise(2, 3), ALPHA_BAR, generator=stream())
+    draws, same = stream(), stream()
+    ddpm(network, noise(2, 3), ALPHA_BAR, generator=draws)
     assert calls == list(range(40, 0, -1))
+    for _ in range(39):  # the last step draws nothing
+        torch.randn(2, 3, generator=same, dtype=F64)
+    assert torch.equal(draws.get_state(), same.get_state())
+
+
+def test_times_are_rounded_to_the_nearest():
+    assert step_times(7, 3) == [7, 5, 2, 0]  # 7, 4.67, 2.33, 0
+    assert step_times(5, 5) == [5, 4, 3, 2, 1, 0]
 
 
 def test_guess_is_clipped_only_if_asked():

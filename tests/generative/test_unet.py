@@ -70,6 +70,17 @@ def test_starts_at_zero_and_listens_to_time_and_label():
         assert_close(model(x[row : row + 1], time[:1]), plain[row : row + 1])
 
 
+def test_is_its_diagram_with_torchs_own_shuffles():
+    model = shaken(UNet(2, 8, width=8, deep=16, hidden=5, classes=3, generator=stream()))
+    x, time, y = noise(3, 2, 8, 8), torch.tensor([0.1, 0.5, 1.0], dtype=F64), torch.tensor([0, 3, 1])
+    known = F.silu(model.time(time_features(time, 8)) + model.label.weight[y])
+    high = model.high(model.enter(F.pixel_unshuffle(x, 2)), known)
+    low = model.low(model.bottom(model.down(high), known), known)
+    up = model.up(low).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    merged = model.last(model.merge(torch.cat([high, up], dim=1)), known)
+    assert_close(model(x, time, y), F.pixel_shuffle(model.leave(F.silu(model.norm(merged))), 2))
+
+
 def test_weights_are_drawn_from_the_stream_alone():
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
