@@ -1,8 +1,8 @@
 """Gaussians with a diagonal covariance: draws, densities, divergences, and two ways to the gradient of a mean.
 
-Kingma, Welling (2013), arXiv:1312.6114, Sec. 2.4 (draws) and appendix B (divergence); Rezende, Mohamed, Wierstra (2014),
-arXiv:1401.4082; for the score function Williams (1992).  Paper → code: μ → ``mean``, log σ² → ``log_var``, ε → ``noise``.
-Axes: d coordinates, s draws.  Sums over coordinates are in nats, and in float32 at least, whatever comes in.
+Kingma, Welling (2013), arXiv:1312.6114, Sec. 2.4 (draws) and appendix B (divergence); Rezende, Mohamed, Wierstra
+(2014), arXiv:1401.4082; for the score function Williams (1992).  Paper → code: μ → ``mean``, log σ² → ``log_var``,
+ε → ``noise``.  Axes: d coordinates, s draws.  Densities and divergences are in nats, in float32 at least.
 """
 
 import math

@@ -1,9 +1,9 @@
 """Probabilistic principal components, and the linear variational autoencoder that has them as its optimum.
 
-Tipping, Bishop (1999), JRSS B 61(3), 611-622: the model and its maximum likelihood in closed form; Lucas, Tucker, Grosse,
-Norouzi (2019), arXiv:1911.02469: the linear autoencoder.  Paper → code: t → ``x``, x → z, W → ``weight``, μ → ``mean``,
-σ² → ``noise_var``, q → ``latent``; of Lucas et al. V → ``encoder``, D → ``log_var``.  Axes: n or b examples, d coordinates
-of x, q coordinates of z.  Densities are in nats.
+Tipping, Bishop (1999), JRSS B 61(3), 611-622: the model and its maximum likelihood in closed form; Lucas, Tucker,
+Grosse, Norouzi (2019), arXiv:1911.02469: the linear autoencoder.  Paper → code: t → ``x``, x → z, W → ``weight``,
+μ → ``mean``, σ² → ``noise_var``, q → ``latent``; of Lucas et al. V → ``encoder``, D → ``log_var``.  Axes: n or b
+examples, d coordinates of x, q coordinates of z.  Densities are in nats.
 """
 
 import math
@@ -31,7 +31,7 @@ def maximum_likelihood(x: Tensor, latent: int) -> PrincipalComponents:
     """Return the model under which the data x (n, d) are most probable.
 
     σ² is the mean of the variances that the ``latent`` leading directions leave over, and each column of W is such a
-    direction, of length √(λ - σ²). Any rotation of the columns is as good; this one has them orthogonal, the longest first.
+    direction, of length √(λ - σ²). Any rotation of the columns is as good; these are orthogonal, the longest first.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Variational autoencoder for binary images: Kingma, Welling (2013), arXiv:1312.6114, eq. (3), (10), appendices B and C.1.
+"""Variational autoencoder for binary images: Kingma, Welling (2013), arXiv:1312.6114, eq. (3), (10), appendix C.
 
-The bound of many draws is that of Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519, eq. (8); free bits are those of
-Kingma et al. (2016), arXiv:1606.04934.  Paper → code: q_φ(z|x) → ``encode``, p_θ(x|z) → ``decode``, L → ``elbo``,
+The bound of many draws is that of Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519; free bits are those of Kingma
+et al. (2016), arXiv:1606.04934.  Paper → code: q_φ(z|x) → ``encode``, p_θ(x|z) → ``decode``, L → ``elbo``,
 J → ``latent``, L_k → ``iwae_bound``.  Axes: b images, c channels, h height, w width, d latent coordinates, k draws.
 """
 
