@@ -35,7 +35,7 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     x : (..., c, h, w)
         In {0, 1}; what lies between counts as a mixture of both.
     logits : (..., c, h, w)
-        May have further axes in front, over which x is repeated.
+        What stands in front of c broadcasts: many images under one law, one image under many.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def log_bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     c, h, w = axes("logits", logits, "... c h w")
     axes("x", x, "... c h w", c=c, h=h, w=w)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    x = x.to(logits.dtype).expand_as(logits)
+    logits, x = torch.broadcast_tensors(logits, x.to(logits.dtype))
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(-3).sum(dim=-1)
 
 

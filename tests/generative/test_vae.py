@@ -37,6 +37,7 @@ def test_likelihood_is_that_of_torch_distributions():
     x = (noise(2, 5, 3, 7, seed=1) > 0).double()
     expected = laws.Bernoulli(logits=logits).log_prob(x).sum(dim=(-3, -2, -1))
     assert_close(log_bernoulli(x, logits), expected)
+    assert_close(log_bernoulli(x, logits[1]), laws.Bernoulli(logits=logits[1]).log_prob(x).sum(dim=(-3, -2, -1)))
     repeated = noise(11, 2, 5, 3, 7)
     assert_close(log_bernoulli(x, repeated), laws.Bernoulli(logits=repeated).log_prob(x).sum(dim=(-3, -2, -1)))
 
