@@ -116,6 +116,7 @@ WRITTEN = frozenset(
         "dlbook.convolution.visualization",
         "dlbook.foundations.features",
         "dlbook.generative.diffusion",
+        "dlbook.generative.vae",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
