@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from dlbook._checks import axes
 
-__all__ = ["Autoregressive", "Predict", "complete", "log_likelihood", "sample", "whole_image"]
+__all__ = ["Autoregressive", "Predict", "check_images", "complete", "log_likelihood", "sample", "whole_image"]
 
 Predict = Callable[[Tensor, int, int], Tensor]  # images (b, 1, h, w), row, column → logits (b,) of that pixel
 
@@ -49,9 +49,9 @@ def log_likelihood(logits: Tensor, x: Tensor) -> Tensor:
     return -nats.sum(dim=(1, 2, 3))
 
 
-def check_images(x: Tensor, **sizes: int) -> tuple[int, int, int]:
-    """Return (b, h, w) of images of one channel, or say what is wrong with them."""
-    b, _, h, w = axes("x", x, "b 1 h w", **sizes)
+def check_images(x: Tensor, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+    """Return (b, h, w) of images of one channel, and of ``size`` if given, or say what is wrong with them."""
+    b, _, h, w = axes("x", x, "b 1 h w") if size is None else axes("x", x, "b 1 h w", h=size[0], w=size[1])
     if not x.is_floating_point():
         raise ValueError(f"x holds pixels 0 or 1 as floating numbers, found {x.dtype}: (x >= 128).float() for bytes")
     return b, h, w

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from dlbook._draws import drawn
 from dlbook.generative.ancestral import Predict, check_images, log_likelihood, sample
 
-__all__ = ["GatedPixelCNN", "gate"]
+__all__ = ["GatedLayer", "GatedPixelCNN", "gate"]
 
 
 def gate(a: Tensor, dim: int = 1) -> Tensor:
@@ -33,26 +33,24 @@ def gate(a: Tensor, dim: int = 1) -> Tensor:
 class GatedLayer(nn.Module):
     """One layer of both stacks: what the vertical stack sees flows into the horizontal one, never back."""
 
-    def __init__(
-        self, in_channels: int, channels: int, kernel: int, generator: Generator | None, **place: Any
-    ) -> None:
+    def __init__(self, in_channels: int, channels: int, kernel: int, generator: Generator | None, **place: Any) -> None:
         super().__init__()
-        self.half = kernel // 2
-        options = {"generator": generator, **place}
-        self.vertical = drawn(nn.Conv2d, in_channels, 2 * channels, (self.half + 1, kernel), **options)
+        self.back = kernel // 2
+        options: dict[str, Any] = {"generator": generator, **place}
+        self.vertical = drawn(nn.Conv2d, in_channels, 2 * channels, kernel_size=(self.back + 1, kernel), **options)
         self.across = drawn(nn.Conv2d, 2 * channels, 2 * channels, 1, **options)
-        self.horizontal = drawn(nn.Conv2d, in_channels, 2 * channels, (1, self.half + 1), **options)
+        self.horizontal = drawn(nn.Conv2d, in_channels, 2 * channels, kernel_size=(1, self.back + 1), **options)
         self.out = drawn(nn.Conv2d, channels, channels, 1, **options)
         self.residual = in_channels == channels
 
     def down(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """Map the vertical stack's (b, c, h, w) to its next maps, and to what it hands the horizontal stack."""
-        a = self.vertical(F.pad(v, (self.half, self.half, self.half, 0)))  # rows i - half to i
+        a = self.vertical(F.pad(v, (self.back, self.back, self.back, 0)))  # rows i - back to i
         return gate(a), self.across(a)
 
     def along(self, h: Tensor, handed: Tensor) -> Tensor:
         """Map the horizontal stack's (b, c, h, w) to its next maps, given what the vertical stack hands over."""
-        a = self.horizontal(F.pad(h, (self.half, 0)))  # columns j - half to j
+        a = self.horizontal(F.pad(h, (self.back, 0)))  # columns j - back to j
         y = self.out(gate(a + handed))
         return h + y if self.residual else y
 
@@ -118,7 +116,7 @@ class GatedPixelCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (b, 1, h, w) of zeros and ones to logits of the same shape, each of what comes before it."""
-        check_images(x, h=self.size[0], w=self.size[1])
+        check_images(x, self.size)
         v, h = F.pad(x, (0, 0, 1, -1)), F.pad(x, (1, -1))  # one row down, one column to the right
         for layer in self.layers:
             v, handed = layer.down(v)  # type: ignore[operator]
@@ -136,14 +134,14 @@ class GatedPixelCNN(nn.Module):
         column of the horizontal stack, whose columns before are kept.
         """
         handed: list[Tensor] = []  # by layer, (b, 2c, w): what the vertical stack says about this row
-        kept: list[Tensor] = []  # by layer, (b, c, half + w): the inputs of the horizontal stack so far
+        kept: list[Tensor] = []  # by layer, (b, c, back + w): the inputs of the horizontal stack so far
 
         def begin_row(x: Tensor, i: int) -> None:
             handed.clear()
             kept.clear()
             v = F.pad(x[:, :, max(0, i - self.rows) : i + 1], (0, 0, 1, -1))
             for layer in self.layers:
-                kept.append(x.new_zeros(len(x), layer.horizontal.in_channels, layer.half + x.shape[3]))  # type: ignore[union-attr, operator, arg-type]
+                kept.append(x.new_zeros(len(x), layer.horizontal.in_channels, layer.back + x.shape[3]))  # type: ignore[union-attr, operator, arg-type]
                 v, to_row = layer.down(v)  # type: ignore[operator]
                 handed.append(to_row[:, :, -1])
 
@@ -152,9 +150,9 @@ class GatedPixelCNN(nn.Module):
                 begin_row(x, i)
             h = x[:, :, i, j - 1] if j > 0 else x.new_zeros(len(x), 1)
             for layer, row, columns in zip(self.layers, handed, kept, strict=True):
-                half: int = layer.half  # type: ignore[assignment]
-                columns[:, :, half + j] = h
-                h = layer.along_one(columns[:, :, j : half + j + 1], row[:, :, j])  # type: ignore[operator]
+                back: int = layer.back  # type: ignore[assignment]
+                columns[:, :, back + j] = h
+                h = layer.along_one(columns[:, :, j : back + j + 1], row[:, :, j])  # type: ignore[operator]
             return self.head(h[:, :, None, None])[:, 0, 0, 0]
 
         return predict

@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from dlbook._draws import drawn
 from dlbook.generative.ancestral import Predict, check_images, log_likelihood, sample
 
-__all__ = ["MaskedConv2d", "PixelCNN", "raster_mask"]
+__all__ = ["Block", "MaskedConv2d", "PixelCNN", "raster_mask"]
 
 
 def raster_mask(kernel: tuple[int, int], kind: str) -> Tensor:
@@ -85,7 +85,7 @@ class MaskedConv2d(nn.Module):
         rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
         visible = raster_mask((rows, columns), mask)
         self.conv = drawn(
-            nn.Conv2d, in_channels, out_channels, (rows, columns), padding=(rows // 2, columns // 2),
+            nn.Conv2d, in_channels, out_channels, kernel_size=(rows, columns), padding=(rows // 2, columns // 2),
             generator=generator, device=device, dtype=dtype,
         )  # fmt: skip
         self.register_buffer("mask", visible.to(self.conv.weight), persistent=False)
@@ -167,7 +167,7 @@ class PixelCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (b, 1, h, w) of zeros and ones to logits of the same shape, each of what comes before it."""
-        check_images(x, h=self.size[0], w=self.size[1])
+        check_images(x, self.size)
         return self._logits(x)
 
     def log_prob(self, x: Tensor) -> Tensor:

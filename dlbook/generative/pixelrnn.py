@@ -9,25 +9,26 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Generator, Tensor, nn
 
 from dlbook._draws import drawn
 from dlbook.generative.ancestral import Predict, check_images, log_likelihood, sample
 from dlbook.generative.pixelcnn import MaskedConv2d
 
-__all__ = ["DiagonalBiLSTM", "PixelRNN", "RowLSTM", "skew", "unskew"]
+__all__ = ["DiagonalBiLSTM", "DiagonalLSTM", "PixelRNN", "Residual", "RowLSTM", "skew", "step", "unskew"]
 
 
-def step(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the next state and cell (b, h, places) from the sums of eq. (3), (b, 4h, places), and the cell before.
+def step(gates: Tensor, cell: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Return the next state and cell, from the cell before and the sums of eq. (3), four times as many along ``dim``.
 
     Examples
     --------
-    >>> forget_nothing = torch.tensor([[[0.0], [100], [-100], [0]]])  # o, f, i, g
-    >>> step(forget_nothing, torch.ones(1, 1, 1))[1]
-    tensor([[[1.]]])
+    >>> forget_nothing = torch.tensor([[0.0, 100, -100, 0]])  # o, f, i, g
+    >>> step(forget_nothing, torch.ones(1, 1), dim=1)[1]
+    tensor([[1.]])
     """
-    o, f, i, g = gates.chunk(4, dim=1)
+    o, f, i, g = gates.chunk(4, dim=dim)
     cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
     return o.sigmoid() * cell.tanh(), cell
 
@@ -103,7 +104,7 @@ class RowLSTM(nn.Module):
         state = cell = drive.new_zeros(b, gates // 4, w)
         states = []
         for row in drive.unbind(dim=2):
-            state, cell = step(row + self.from_state(state), cell)
+            state, cell = step(row + self.from_state(state), cell, dim=1)
             states.append(state)
         return torch.stack(states, dim=2)
 
@@ -126,19 +127,20 @@ class DiagonalLSTM(nn.Module):
         super().__init__()
         place = {"device": device, "dtype": dtype}
         self.to_state = drawn(nn.Conv2d, channels, 4 * hidden, 1, generator=generator, **place)
-        self.from_state = drawn(nn.Conv1d, hidden, 4 * hidden, 2, bias=False, generator=generator, **place)
+        self.from_states = drawn(nn.Linear, 2 * hidden, 4 * hidden, bias=False, generator=generator, **place)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, c, h, w) to states (b, hidden, h, w)."""
-        drive = skew(self.to_state(x))  # outside of the image it is 0, and so are cells and states left of it
-        b, gates, h, _ = drive.shape
-        state = cell = drive.new_zeros(b, gates // 4, h)
+        drive = skew(self.to_state(x))  # 0 left of the image, and so are cells and states there
+        drive = rearrange(drive, "b gates h d -> d b h gates").contiguous()
+        _, b, h, gates = drive.shape
+        left = cell = drive.new_zeros(b, h, gates // 4)  # of the diagonal before: a row has its left pixel's
         states = []
-        for column in drive.unbind(dim=3):
-            # on the diagonal before, a row is the pixel to the left, and the row above it the pixel above
-            state, cell = step(column + self.from_state(F.pad(state, (1, 0))), cell)
-            states.append(state)
-        return unskew(torch.stack(states, dim=3))
+        for diagonal in drive.unbind():
+            above = F.pad(left, (0, 0, 1, -1))  # and the row above has the pixel above
+            left, cell = step(diagonal + self.from_states(torch.cat([above, left], dim=-1)), cell, dim=-1)
+            states.append(left)
+        return unskew(rearrange(torch.stack(states), "d b h c -> b c h d"))
 
 
 class DiagonalBiLSTM(nn.Module):
@@ -184,7 +186,9 @@ LAYERS = {"row": RowLSTM, "diagonal": DiagonalBiLSTM}
 class Residual(nn.Module):
     """A layer of memories, 1 x 1 up to the width of its input, and the input added. Fig. 4."""
 
-    def __init__(self, memory: RowLSTM | DiagonalBiLSTM, hidden: int, generator: Generator | None, **place: Any) -> None:
+    def __init__(
+        self, memory: RowLSTM | DiagonalBiLSTM, hidden: int, generator: Generator | None, **place: Any
+    ) -> None:
         super().__init__()
         self.memory = memory
         self.up = drawn(nn.Conv2d, hidden, 2 * hidden, 1, generator=generator, **place)
@@ -251,7 +255,7 @@ class PixelRNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (b, 1, h, w) of zeros and ones to logits of the same shape, each of what comes before it."""
-        check_images(x, h=self.size[0], w=self.size[1])
+        check_images(x, self.size)
         return self._logits(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
