@@ -144,6 +144,17 @@ def test_a_predictor_may_be_any_function():
     assert checkers.dtype == F64
 
 
+def test_nothing_is_recorded_for_gradients():
+    recorded = []
+
+    def predict(x, i, j):
+        recorded.append(torch.is_grad_enabled())
+        return x[:, 0, i, j]
+
+    sample(predict, 2, (2, 3), like=noise(1))
+    assert recorded == [False] * 6
+
+
 X = torch.zeros(2, 1, 3, 3)
 
 

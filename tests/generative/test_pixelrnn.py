@@ -114,6 +114,17 @@ def test_a_diagonal_network_sees_all_before_but_the_last_pixel_of_the_row_above(
     assert torch.equal(seen(model, (noise(3, 1, 7, 13) > 0).to(F64), 5, 4), expected)
 
 
+@pytest.mark.parametrize("layer", ["row", "diagonal"])
+def test_memories_that_say_nothing_leave_the_input_as_it_is(layer):
+    model = PixelRNN(5, layer=layer, hidden=3, layers=2, generator=stream(), dtype=F64)
+    with torch.no_grad():
+        for block in model.layers:
+            block.up.weight.zero_()
+            block.up.bias.zero_()
+    x = (noise(2, 1, 5, 5) > 0).to(F64)
+    assert_close(model(x), model.head(model.first(x)))
+
+
 def test_parameters_are_counted_by_hand():
     h = 5
     row = (2 * h * 4 * h * 3 + 4 * h) + h * 4 * h * 3
