@@ -117,6 +117,7 @@ WRITTEN = frozenset(
         "dlbook.foundations.features",
         "dlbook.generative.diffusion",
         "dlbook.generative.vae",
+        "dlbook.generative.pixelrnn",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
