@@ -19,6 +19,8 @@ from dlbook.generative.linear_prediction import (
     running_error,
     solve_predictor,
 )
+from dlbook.generative.logistic import bin_log_prob
+from dlbook.generative.mu_law import decode
 
 
 @pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 200])
@@ -115,6 +117,16 @@ def test_the_blend_is_bayes_rule_over_its_experts():
         share = record.softmax(dim=0)
         assert_close(found[:, t], (share * alone[:, :, t].exp()).sum(dim=0).log())
         record = trust * record + alone[:, :, t]
+
+
+def test_one_expert_is_a_logistic_around_its_guess_in_units_of_its_recent_error():
+    codes = torch.randint(90, 166, (2, 30), generator=stream())
+    x = decode(codes, dtype=F64)
+    guess = predict(x, predictors(x, order=3, memory=0.9))
+    scale = 0.4 * running_error(x - guess, memory=0.8) + 1e-4
+    mass = 0.9999 * bin_log_prob(codes, guess, scale).exp() + 0.0001 / 256
+    found = blend_log_prob(codes, order=3, memories=[0.9], widths=[(0.8, 0.4)])
+    assert_close(found, mass.log())
 
 
 def test_bad_input_is_named():

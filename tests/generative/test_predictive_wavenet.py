@@ -53,6 +53,10 @@ def test_an_untrained_mixture_stands_around_the_linear_guess_in_units_of_the_rec
     assert_close(scale, (0.5 * size + 2e-4)[:, None] * widths)
 
 
+def test_the_last_weights_start_at_a_tenth_of_torchs():
+    assert 0.09 / 7**0.5 < small().out.weight.abs().max() <= 0.1 / 7**0.5
+
+
 def test_inputs_are_last_error_its_size_last_step_and_last_level():
     model = small()
     before, error, guess, size = (torch.tensor([[v]], dtype=F64) for v in (15 / 255, 1.5, 0.05, 0.02))

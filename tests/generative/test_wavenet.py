@@ -148,6 +148,11 @@ def test_draw_codes_inverts_the_cumulative_sum():
     assert draw_codes(torch.zeros(1, 3), torch.ones(1)).tolist() == [2]
 
 
+def test_draws_in_half_precision_are_as_even_as_the_codes():
+    uniform = (torch.arange(256) + 0.5) / 256
+    assert torch.equal(draw_codes(torch.zeros(256, 256, dtype=torch.bfloat16), uniform), torch.arange(256))
+
+
 def test_gradients_by_finite_differences():
     model = small()
     codes = torch.randint(11, (2, 9), generator=stream(1))
