@@ -28,7 +28,8 @@ from dlbook.generative.wavenet import GatedBlock, check_codes
 
 __all__ = ["Mixture", "PredictiveWaveNet", "scale_of"]
 
-ERROR_MEMORY, START, SILENCE = 0.95, 0.01, 2e-4  # of the running error; its first value; the least scale, amplitudes
+ERROR_MEMORY, START = 0.95, 0.01  # of the running error, and its first value
+SILENCE, LEVEL = 2e-4, 0.01  # least scale, in amplitudes, and as a share of the guess
 
 
 class Mixture(NamedTuple):
@@ -99,7 +100,7 @@ class PredictiveWaveNet(nn.Module):
         guess = predict(x, weights, hop=self.hop)
         size = running_error(x - guess, memory=ERROR_MEMORY, start=START)
         before = F.pad(x, (1, -1))
-        error = F.pad((x - guess) / scale_of(size), (1, -1))
+        error = F.pad((x - guess) / scale_of(size, guess), (1, -1))
         seen = self.see(before, error, guess, size)
         h = self.inputs(seen)
         shown = torch.zeros((), dtype=h.dtype, device=h.device)
@@ -110,7 +111,7 @@ class PredictiveWaveNet(nn.Module):
 
     def see(self, before: Tensor, error: Tensor, guess: Tensor, size: Tensor) -> Tensor:
         """Stack what the network sees, (b, 4, t): the last error, its usual size, the last step, the last level."""
-        scale = scale_of(size)
+        scale = scale_of(size, guess)
         step = (before - guess) / (5 * scale)
         seen = torch.stack([error, scale.log() / 3 + 2, step, compress(before)], dim=1)
         return seen.clamp(-20, 20).to(self.inputs.weight.dtype)
@@ -119,7 +120,7 @@ class PredictiveWaveNet(nn.Module):
         """Read the outputs (b, 3 k, t) in units of the recent error around the guess."""
         out = out.to(torch.promote_types(out.dtype, torch.float32))  # half precision cannot tell the levels apart
         weight, shift, log_width = out.unflatten(1, (3, self.n_logistics)).unbind(1)
-        scale = scale_of(size).to(out)[:, None]
+        scale = scale_of(size, guess).to(out)[:, None]
         return Mixture(
             weight.log_softmax(dim=1), guess.to(out)[:, None] + scale * shift, scale * log_width.clamp(-6, 6).exp()
         )
@@ -173,12 +174,16 @@ class PredictiveWaveNet(nn.Module):
             amplitude = draw_logistic(mean.gather(1, k)[:, 0], scale.gather(1, k)[:, 0], where)
             codes.append(encode(amplitude))
             x = decode(codes[-1], dtype=torch.float64)
-            error = (x - guess) / scale_of(size)
+            error = (x - guess) / scale_of(size, guess)
             size = ERROR_MEMORY * size + (1 - ERROR_MEMORY) * (x - guess).abs()
             past = torch.cat([past[:, 1:], x[:, None]], dim=1)
         return torch.stack(codes, dim=1) if length else torch.empty(n, 0, dtype=torch.long, device=weight.device)
 
 
-def scale_of(size: Tensor) -> Tensor:
-    """Turn the mean absolute error into the scale of a logistic, never below that of silence."""
-    return 0.5 * size + SILENCE
+def scale_of(size: Tensor, guess: Tensor) -> Tensor:
+    """Turn the mean absolute error into the scale of a logistic, never below silence or half a mu-law level.
+
+    Without the floor of half a level, 0.01 of the guess, a constant that happens to be drawn may stay for ever: each
+    right guess makes the density narrower.
+    """
+    return 0.5 * size + SILENCE + LEVEL * guess.abs().clamp(max=1)

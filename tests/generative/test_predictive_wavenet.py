@@ -50,17 +50,22 @@ def test_an_untrained_mixture_stands_around_the_linear_guess_in_units_of_the_rec
     assert_close(log_weight.exp(), torch.full_like(log_weight, 0.5))
     assert_close(mean, guess[:, None].expand(-1, 2, -1))
     widths = torch.tensor([-1.0, 1.5], dtype=F64).exp()[None, :, None]
-    assert_close(scale, (0.5 * size + 2e-4)[:, None] * widths)
+    assert_close(scale, (0.5 * size + 2e-4 + 0.01 * guess.abs())[:, None] * widths)
 
 
 def test_the_last_weights_start_at_a_tenth_of_torchs():
     assert 0.09 / 7**0.5 < small().out.weight.abs().max() <= 0.1 / 7**0.5
 
 
+def test_the_scale_has_two_floors_and_no_wild_guess_widens_it_further():
+    size, guess = torch.tensor([0.0, 0.0, 0.1, 0.0]), torch.tensor([0.0, -0.5, 0.0, 7.0])
+    assert_close(scale_of(size, guess), torch.tensor([2e-4, 5.2e-3, 5.02e-2, 1.02e-2]))
+
+
 def test_inputs_are_last_error_its_size_last_step_and_last_level():
     model = small()
     before, error, guess, size = (torch.tensor([[v]], dtype=F64) for v in (15 / 255, 1.5, 0.05, 0.02))
-    scale = 0.5 * 0.02 + 2e-4
+    scale = 0.5 * 0.02 + 2e-4 + 0.01 * 0.05
     expected = [1.5, torch.tensor(scale).log().item() / 3 + 2, (15 / 255 - 0.05) / (5 * scale), 0.5]
     assert_close(model.see(before, error, guess, size)[0, :, 0], torch.tensor(expected, dtype=F64), rtol=1e-6, atol=0)
     assert model.see(before, 1e9 * error, guess, size)[0, 0, 0] == 20
@@ -135,7 +140,7 @@ def test_sampling_needs_no_gradient_and_takes_nothing_for_an_answer():
     assert model.sample(2, 0, generator=stream()).shape == (2, 0)
     assert model.sample(0, 9, generator=stream()).shape == (0, 9)
     assert model.log_prob(torch.zeros(0, 5, dtype=torch.long)).shape == (0,)
-    assert scale_of(torch.zeros(1)).item() > 0
+    assert scale_of(torch.zeros(1), torch.zeros(1)).item() > 0
 
 
 @pytest.mark.parametrize(
