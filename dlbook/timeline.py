@@ -118,6 +118,7 @@ WRITTEN = frozenset(
         "dlbook.generative.diffusion",
         "dlbook.generative.vae",
         "dlbook.generative.pixelrnn",
+        "dlbook.generative.wavenet",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
