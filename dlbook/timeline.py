@@ -114,6 +114,7 @@ WRITTEN = frozenset(
         "dlbook.convolution.resnet",
         "dlbook.convolution.visualization",
         "dlbook.foundations.features",
+        "dlbook.generative.gan",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",

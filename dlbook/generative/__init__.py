@@ -1,0 +1,1 @@
+"""Five ways to draw a new example, pixel by pixel or all at once."""
