@@ -1,4 +1,4 @@
-"""Wasserstein GANs: Arjovsky et al. (2017), arXiv:1701.07875, eq. (2); Gulrajani et al. (2017), arXiv:1704.00028, eq. (3).
+"""Wasserstein GANs: Arjovsky et al. (2017), arXiv:1701.07875, eq. (2); Gulrajani et al. (2017), arXiv:1704.00028.
 
 Paper → code: P_r and P_g → ``real, fake``; the critic f_w (D in the second paper) → ``critic``, any function of a batch
 that gives one number an example, of any sign; x̂ → what :func:`between` draws.  Axes: b examples.

@@ -43,7 +43,7 @@ def cases() -> Iterator[Case]:
         yield Case(
             "DCGAN",
             f"gradients of both networks, batch {batch}",
-            lambda ours=ours, real=real, z=z: update(*ours, real, z),
-            lambda theirs=theirs, real=real, z=z: update(*theirs, real, z),
+            lambda ours=ours, real=real, z=z: update(ours[0], ours[1], real, z),
+            lambda theirs=theirs, real=real, z=z: update(theirs[0], theirs[1], real, z),
             "torch.nn.Sequential",
         )

@@ -42,7 +42,7 @@ def test_a_numerical_search_finds_the_optimal_discriminator():
     p, q = tables(5)
     for one, other, best in zip(p, q, optimal_discriminator(p, q), strict=True):
         found = minimize_scalar(
-            lambda d, a=one.item(), b=other.item(): -(a * math.log(d) + b * math.log(1 - d)),
+            lambda d, a=one, b=other: -(a * math.log(d) + b * math.log(1 - d)).item(),
             bounds=(1e-9, 1 - 1e-9), method="bounded", options={"xatol": 1e-10},
         )  # fmt: skip
         assert math.isclose(found.x, best.item(), abs_tol=1e-6)
