@@ -119,6 +119,7 @@ WRITTEN = frozenset(
         "dlbook.generative.vae",
         "dlbook.generative.pixelrnn",
         "dlbook.generative.wavenet",
+        "dlbook.generative.gan",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
