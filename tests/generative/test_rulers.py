@@ -1,0 +1,103 @@
+"""Models without training, against sums over all images and against the share with which they draw each."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from common import F64, noise, stream
+from dlbook.generative.rulers import IndependentPixels, Mixture, StoredImages
+
+ALL = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)), dtype=F64).reshape(-1, 1, 2, 3)  # 64 images of 2 x 3
+FEW = (noise(5, 1, 2, 3) > 0.3).to(F64)
+MORE = (noise(7, 1, 2, 3, seed=1) > -0.4).to(F64)
+
+
+def models():
+    stored = StoredImages(FEW, flip=0.2)
+    pixels = IndependentPixels(MORE)
+    return [stored, pixels, Mixture([stored, pixels], [0.3, 0.7])]
+
+
+@pytest.mark.parametrize("model", models())
+def test_the_probabilities_of_all_images_sum_to_one(model):
+    assert_close(model.log_prob(ALL).exp().sum().item(), 1.0, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", models())
+def test_images_are_drawn_as_often_as_their_probability_says(model):
+    drawn = model.sample(40_000, generator=stream())
+    code = (drawn.flatten(1) @ 2.0 ** torch.arange(6, dtype=F64)).long()
+    expected = (ALL.flatten(1) @ 2.0 ** torch.arange(6, dtype=F64)).long()
+    share = torch.bincount(code, minlength=64)[expected] / 40_000
+    p = model.log_prob(ALL).exp()
+    assert ((share - p).abs() < 5 * (p * (1 - p) / 40_000).sqrt() + 1e-9).all()
+
+
+def test_independent_pixels_are_counts_with_one_of_each_added():
+    x = torch.tensor([0.0, 1, 1, 1])[:, None, None, None]
+    assert_close(IndependentPixels(x).log_prob(x).exp(), torch.tensor([2 / 6, 4 / 6, 4 / 6, 4 / 6]))
+
+
+def test_stored_images_are_a_mean_over_their_flips_written_out():
+    model, x = StoredImages(FEW, flip=0.2), MORE
+    for image, nats in zip(x, model.log_prob(x), strict=True):
+        each = [0.2 ** (k := int((image != s).sum())) * 0.8 ** (6 - k) for s in FEW]
+        assert math.isclose(nats.exp(), sum(each) / 5, rel_tol=1e-12)
+
+
+def test_a_mixture_loses_at_most_the_log_of_its_share():
+    stored, pixels, mixture = models()
+    p, q, both = (model.log_prob(ALL) for model in (stored, pixels, mixture))
+    assert (both > p + math.log(0.3)).all()
+    assert (both > q + math.log(0.7)).all()
+    assert_close(both.exp(), 0.3 * p.exp() + 0.7 * q.exp())
+
+
+def test_a_mixture_shuffles_and_draws_each_model_by_its_weight():
+    dark = IndependentPixels(torch.ones(998, 1, 1, 1))
+    light = IndependentPixels(torch.zeros(998, 1, 1, 1))
+    x = Mixture([dark, light], [0.25, 0.75]).sample(4_000, generator=stream()).flatten()
+    for half in x.split(2_000):
+        assert_close(half.mean().item(), 0.25, rtol=0, atol=0.04)
+
+
+def test_draws_follow_the_generator_and_may_be_none():
+    for model in models():
+        assert torch.equal(model.sample(11, generator=stream()), model.sample(11, generator=stream()))
+        before = torch.get_rng_state()
+        model.sample(3, generator=stream())
+        assert torch.equal(torch.get_rng_state(), before)
+        assert model.sample(0).shape == (0, 1, 2, 3)
+        with pytest.raises(ValueError, match="at least 0, found -1|n counts"):
+            model.sample(-1)
+
+
+def test_what_was_given_is_copied_and_moves_with_the_model():
+    x = FEW.clone()
+    model = StoredImages(x, flip=0.2)
+    x.zero_()
+    assert torch.equal(model.stored, FEW)
+    assert Mixture([model, IndependentPixels(FEW)], [0.5, 0.5]).to(torch.float32).sample(2).dtype == torch.float32
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="torch.uint8"):
+        IndependentPixels(torch.zeros(2, 1, 3, 3, dtype=torch.uint8))
+    with pytest.raises(ValueError, match=r"\(b, c, h, w\), found shape \(3, 3\)"):
+        StoredImages(torch.zeros(3, 3), flip=0.1)
+    for flip in (0.0, 1.0):
+        with pytest.raises(ValueError, match=f"found 5 and {flip}"):
+            StoredImages(FEW, flip=flip)
+    with pytest.raises(ValueError, match="found 0 and 0.1"):
+        StoredImages(FEW[:0], flip=0.1)
+    for model in models():
+        with pytest.raises(ValueError, match=r"found shape \(2, 1, 3, 3\)"):
+            model.log_prob(torch.zeros(2, 1, 3, 3, dtype=F64))
+        with pytest.raises(ValueError, match="torch.int64"):
+            model.log_prob(torch.zeros(2, 1, 2, 3, dtype=torch.int64))
+    for weights in ([0.5], [0.5, 0.6], [1.5, -0.5], []):
+        with pytest.raises(ValueError, match="of sum 1"):
+            Mixture(models()[:2], weights)
