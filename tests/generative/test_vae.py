@@ -215,6 +215,7 @@ def test_half_precision_gives_bounds_in_float32(dtype):
         (lambda: log_bernoulli(X, X[..., :2]), r"x is \(..., 1, 2, 2\), found"),
         (lambda: log_bernoulli(X, X[0, 0]), r"logits is \(..., c, h, w\)"),
         (lambda: free_bits(torch.zeros(3), 0.5), r"kl is \(b, d\)"),
+        (lambda: free_bits(torch.zeros(0, 3), 0.5), "sizes at least 1"),
     ],
 )
 def test_bad_input_is_named(call, message):
