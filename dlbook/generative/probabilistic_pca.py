@@ -37,6 +37,7 @@ def maximum_likelihood(x: Tensor, latent: int) -> PrincipalComponents:
     ------
     ValueError
         If ``latent`` is not between 1 and d - 1: with d directions nothing is left for the noise.
+        If x is of whole numbers or half precision.
 
     Examples
     --------
@@ -46,6 +47,8 @@ def maximum_likelihood(x: Tensor, latent: int) -> PrincipalComponents:
             [0.0000]]))
     """
     n, d = axes("x", x, "n d", least=1)
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"x is of float32 or float64, in which variances have eigenvalues, found {x.dtype}")
     if not 1 <= latent < d:
         raise ValueError(f"latent is between 1 and {d - 1}, one less than the {d} coordinates, found {latent}")
     mean = x.mean(dim=0)

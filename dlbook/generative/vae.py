@@ -59,7 +59,7 @@ def free_bits(kl: Tensor, least: float) -> Tensor:
     >>> free_bits(torch.tensor([[0.0, 1.0], [0.25, 3.0]]), 0.5)  # means 0.125 and 2
     tensor(2.5000)
     """
-    axes("kl", kl, "b d")
+    axes("kl", kl, "b d", least=1)
     return kl.mean(dim=0).clamp(min=least).sum()
 
 

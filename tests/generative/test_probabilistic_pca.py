@@ -139,6 +139,8 @@ def test_weights_are_drawn_with_deviation_one_over_root_d():
         (lambda: maximum_likelihood(X, 7), "latent is between 1 and 6, one less than the 7 coordinates, found 7"),
         (lambda: maximum_likelihood(X, 0), "found 0"),
         (lambda: maximum_likelihood(X[:0], 3), "at least 1, found"),
+        (lambda: maximum_likelihood(X.byte(), 3), "float32 or float64, in which .* found torch.uint8"),
+        (lambda: maximum_likelihood(X.half(), 3), "found torch.float16"),
         (lambda: maximum_likelihood(X[0], 3), r"x is \(n, d\)"),
         (lambda: log_prob(X[:, :5], *MODEL), r"x is \(b, 7\)"),
         (lambda: log_prob(X, MODEL.mean[:1], *MODEL[1:]), r"mean is \(7,\)"),

@@ -116,6 +116,25 @@ def test_means_are_what_samples_are_drawn_from():
     assert model.sample(0).shape == (0, *SHAPE)
 
 
+def test_a_subclass_with_another_likelihood_has_its_bounds():
+    class Dearer(VAE):
+        def log_likelihood(self, x, z):
+            return super().log_likelihood(x, z) - 7
+
+    dearer = Dearer(shape=SHAPE, latent=1, hidden=5, dtype=F64)
+    plain = VAE(shape=SHAPE, latent=1, hidden=5, dtype=F64)
+    plain.load_state_dict(dearer.state_dict())
+    assert_close(dearer.elbo(X, generator=stream()), plain.elbo(X, generator=stream()) - 7)
+    assert_close(dearer.iwae_bound(X, 3, generator=stream()), plain.iwae_bound(X, 3, generator=stream()) - 7)
+
+
+def test_coins_are_thrown_on_the_device_of_the_generator(monkeypatch):
+    drawn, devices = torch.rand, []
+    monkeypatch.setattr(torch, "rand", lambda *size, **where: devices.append(where["device"]) or drawn(*size, **where))
+    assert VAE(device="meta").sample(2, generator=stream()).device.type == "meta"
+    assert devices == [torch.device("cpu")]
+
+
 def test_a_tiny_set_is_overfitted_to_the_entropy_of_its_law():
     # two images, equally often: nothing is better than ln 2 nats
     x = X[[9, 54]]
@@ -215,6 +234,7 @@ def test_half_precision_gives_bounds_in_float32(dtype):
         (lambda: log_bernoulli(X, X[..., :2]), r"x is \(..., 1, 2, 2\), found"),
         (lambda: log_bernoulli(X, X[0, 0]), r"logits is \(..., c, h, w\)"),
         (lambda: free_bits(torch.zeros(3), 0.5), r"kl is \(b, d\)"),
+        (lambda: free_bits(torch.zeros(0, 3), 0.5), "sizes at least 1"),
     ],
 )
 def test_bad_input_is_named(call, message):
