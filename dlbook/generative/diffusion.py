@@ -208,7 +208,7 @@ class Diffusion(nn.Module):
 
     @torch.no_grad()
     def terms(self, x: Tensor, y: Tensor | None = None, *, generator: Generator | None = None) -> Tensor:
-        """Return all terms of the bound, in nats (T + 1, b), float32 or float64: L_0, ..., L_T, each with one draw of x_t.
+        """Return all terms of the bound, L_0 to L_T, in nats (T + 1, b): float32 or float64, with one draw of each x_t.
 
         Parameters
         ----------
@@ -272,4 +272,4 @@ class Diffusion(nn.Module):
         else:
             x = ddim(network, noise, self.alpha_bar, steps=steps)
         gaps = self.levels - 1
-        return ((x + 1) / 2 * gaps).round().clamp(0, gaps) / gaps
+        return ((x + 1) / 2 * gaps).round() / gaps  # the last guess was held in [-1, 1]
