@@ -87,6 +87,7 @@ def step_term(x0: Tensor, guess: Tensor, t: Tensor, alpha_bar: Tensor) -> Tensor
     >>> step_term(torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([2]), alpha_bar)
     tensor([2.])
     """
+    axes("guess", guess, " ".join(map(str, x0.shape)))
     ratio = snr(alpha_bar)
     lost = torch.cat([ratio[:1], ratio[:-1] - ratio[1:]])
     return (at_time(lost / 2, t, x0) * (x0 - guess).square()).flatten(1).sum(dim=1)
@@ -197,15 +198,17 @@ class Diffusion(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None, *, generator: Generator | None = None) -> Tensor:
         """Return the loss of a batch: noise x (b, ...) in [0, 1] at random times, guess the velocity, average."""
         x0 = self.scaled(x)
+        if not len(x):
+            raise ValueError("the loss is a mean over at least one example, found none")
         t = random_times(len(x), self.steps, generator=generator).to(x.device)
         noise = standard_normal(*x.shape, like=x, generator=generator)
         noisy = q_sample(x0, t, noise, self.alpha_bar)
-        predicted = self.noise(noisy, (t / self.steps).to(x.dtype), y)
+        predicted = self.noise(noisy, (t / self.steps).to(torch.promote_types(x.dtype, torch.float32)), y)
         return velocity_loss(predicted, noise, t, self.alpha_bar)
 
     @torch.no_grad()
     def terms(self, x: Tensor, y: Tensor | None = None, *, generator: Generator | None = None) -> Tensor:
-        """Return all terms of the bound, in nats (T + 1, b): L_0, L_1, ..., L_T, each with one draw of x_t.
+        """Return all terms of the bound, L_0 to L_T, in nats (T + 1, b): float32 or float64, with one draw of each x_t.
 
         Parameters
         ----------
@@ -215,16 +218,17 @@ class Diffusion(nn.Module):
         generator : torch.Generator, optional
         """
         x0, terms = self.scaled(x), []
+        exact = x0.to(torch.promote_types(x.dtype, torch.float32))  # half precision has no tails of a normal
         for step in range(1, self.steps + 1):
             t = torch.full((len(x),), step, device=x.device)
             noise = standard_normal(*x.shape, like=x, generator=generator)
             noisy = q_sample(x0, t, noise, self.alpha_bar)
-            guess = denoise(lambda x, time: self.noise(x, time, y), noisy, t, self.alpha_bar)
+            guess = denoise(lambda x, time: self.noise(x, time, y), noisy, t, self.alpha_bar).to(exact)
             if step == 1:
-                terms.append(decoder_term(x0, guess, (1 - self.alpha_bar[1]).sqrt().to(x), levels=self.levels))
+                terms.append(decoder_term(exact, guess, (1 - self.alpha_bar[1]).sqrt().to(exact), levels=self.levels))
             else:
-                terms.append(step_term(x0, guess, t, self.alpha_bar))
-        return torch.stack([*terms, prior_term(x0, self.alpha_bar)])
+                terms.append(step_term(exact, guess, t, self.alpha_bar))
+        return torch.stack([*terms, prior_term(exact, self.alpha_bar)])
 
     def elbo(self, x: Tensor, y: Tensor | None = None, *, generator: Generator | None = None) -> Tensor:
         """Return an estimate of a lower bound on the log probability of x (b, ...), in nats (b,), by T calls."""
@@ -260,10 +264,12 @@ class Diffusion(nn.Module):
         noise = standard_normal(n, *self.shape, like=like, generator=generator)
         network: Network = self.noise
         if y is not None:
+            if not self.classes:  # label 0 would stand for no label
+                raise ValueError("labels need a model with classes, found classes 0")
             network = guided(self.noise, y.to(like.device), self.classes, scale=scale)
         if steps is None:
             x = ddpm(network, noise, self.alpha_bar, generator=generator)
         else:
             x = ddim(network, noise, self.alpha_bar, steps=steps)
         gaps = self.levels - 1
-        return ((x + 1) / 2 * gaps).round().clamp(0, gaps) / gaps
+        return ((x + 1) / 2 * gaps).round() / gaps  # the last guess was held in [-1, 1]

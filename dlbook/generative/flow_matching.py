@@ -31,8 +31,8 @@ def flow_loss(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, *, generat
     >>> flow_loss(lambda x, time: 0 * x, torch.zeros(1, 2), generator=None).shape
     torch.Size([])
     """
-    if x.ndim < 2 or not x.is_floating_point():
-        raise ValueError(f"x is float of shape (b, ...), found {x.dtype} of shape {tuple(x.shape)}")
+    if x.ndim < 2 or not len(x) or not x.is_floating_point():
+        raise ValueError(f"x is float of shape (b, ...) with b >= 1, found {x.dtype} of shape {tuple(x.shape)}")
     device = x.device if generator is None else generator.device
     s = torch.rand(len(x), generator=generator, device=device, dtype=x.dtype).to(x.device)
     noise = standard_normal(*x.shape, like=x, generator=generator)
@@ -54,5 +54,7 @@ def euler(network: Callable[[Tensor, Tensor], Tensor], x: Tensor, *, steps: int)
     if steps < 1:
         raise ValueError(f"steps is at least 1, found {steps}")
     for k in range(steps):
-        x = x + network(x, torch.full((len(x),), k / steps, device=x.device, dtype=x.dtype)) / steps
+        velocity = network(x, torch.full((len(x),), k / steps, device=x.device, dtype=x.dtype))
+        axes("velocity", velocity, " ".join(map(str, x.shape)))
+        x = x + velocity / steps
     return x

@@ -141,6 +141,7 @@ def x0_from_noise(x: Tensor, t: Tensor, noise: Tensor, alpha_bar: Tensor) -> Ten
     >>> x0_from_noise(torch.ones(1, 1), torch.tensor([1]), torch.zeros(1, 1), torch.tensor([1.0, 0.25]))
     tensor([[2.]])
     """
+    axes("noise", noise, " ".join(map(str, x.shape)))
     return (x - at_time((1 - alpha_bar).sqrt(), t, x) * noise) / at_time(alpha_bar.sqrt(), t, x)
 
 
@@ -152,6 +153,7 @@ def noise_from_x0(x: Tensor, t: Tensor, x0: Tensor, alpha_bar: Tensor) -> Tensor
     >>> noise_from_x0(torch.ones(1, 1), torch.tensor([1]), torch.ones(1, 1), torch.tensor([1.0, 0.25]))
     tensor([[0.5774]])
     """
+    axes("x0", x0, " ".join(map(str, x.shape)))
     return (x - at_time(alpha_bar.sqrt(), t, x) * x0) / at_time((1 - alpha_bar).sqrt(), t, x)
 
 
@@ -173,6 +175,7 @@ def posterior(x: Tensor, t: Tensor, x0: Tensor, alpha_bar: Tensor) -> Gaussian:
     >>> posterior(torch.zeros(1, 1), torch.tensor([2]), torch.ones(1, 1), alpha_bar).variance
     tensor([[0.3333]])
     """
+    axes("x0", x0, " ".join(map(str, x.shape)))
     now, before = alpha_bar, torch.cat([alpha_bar[:1], alpha_bar[:-1]])  # ᾱ_t and ᾱ_{t-1}; index 0 is never asked for
     beta = 1 - now / before
     rest = 1 - now

@@ -3,7 +3,8 @@
 DDPM: Ho et al. (2020), arXiv:2006.11239, Algorithm 2, with the variance of the posterior.  DDIM: Song, Meng and
 Ermon (2021), arXiv:2010.02502, eq. (12) and (16); its α is the ᾱ of Ho et al., and ours.  Guidance: Ho and Salimans
 (2022), arXiv:2207.12598, eq. (6).
-A network here is any callable that maps x (b, ...) and times t / T (b,) to the noise in x.
+A network here is any callable that maps x (b, ...) and times t / T (b,) to the noise in x.  The times are float32, or
+float64 if x is: half precision would round two steps of a thousand to one.
 """
 
 from collections.abc import Callable
@@ -43,7 +44,7 @@ def denoise(network: Network, x: Tensor, t: Tensor, alpha_bar: Tensor, *, clip: 
     >>> denoise(lambda x, time: 0 * x, x, t, torch.tensor([1.0, 0.25]), clip=None)  # no noise, 1 / √ᾱ
     tensor([[2.]])
     """
-    noise = network(x, (t / (len(alpha_bar) - 1)).to(x.dtype))
+    noise = network(x, (t / (len(alpha_bar) - 1)).to(torch.promote_types(x.dtype, torch.float32)))
     x0 = x0_from_noise(x, t, noise, alpha_bar)
     return x0 if clip is None else x0.clamp(-clip, clip)
 
@@ -114,7 +115,7 @@ def ddim(
     steps : int
         At most T.
     eta : float
-        Share of fresh noise, η of eq. (16): 0 draws none, 1 with all T steps is :func:`ddpm`.
+        Share of fresh noise in [0, 1], η of eq. (16): 0 draws none, 1 with all T steps is :func:`ddpm`.
     generator : torch.Generator, optional
         Used if ``eta`` is not 0.
     clip : float, optional
@@ -124,6 +125,8 @@ def ddim(
     >>> ddim(lambda x, time: x, torch.ones(2, 3), torch.tensor([1.0, 0.5, 0.1]), steps=2, clip=None).shape
     torch.Size([2, 3])
     """
+    if not 0 <= eta <= 1:  # beyond, the variances of old and fresh noise would not add up
+        raise ValueError(f"eta is in [0, 1], found {eta}")
     times = step_times(len(alpha_bar) - 1, steps)
     for start, end in pairwise(times):
         t = torch.full((len(x),), start, device=x.device)

@@ -33,10 +33,11 @@ def time_features(time: Tensor, d: int) -> Tensor:
             [0., 0., 1., 1.]])
     """
     axes("time", time, "b")
+    if d < 2 or d % 2:
+        raise ValueError(f"d is even and at least 2, a sine and a cosine for each frequency, found {d}")
     frequency = torch.logspace(0, 2, d // 2, device=time.device)
-    angle = (
-        time[:, None] * frequency
-    )  # at least float32: in half precision a large angle has no digits behind the point
+    # at least float32: in half precision a large angle has no digits behind the point
+    angle = time[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1).to(time.dtype)
 
 

@@ -162,6 +162,20 @@ def test_terms_are_in_order_and_add_up():
     assert not terms.requires_grad
 
 
+def test_every_term_is_torchs_divergence_of_the_same_draws():
+    model, y, draws = small().double(), torch.tensor([0, 1, 3]), stream(1)
+    x0 = 2 * torch.bernoulli(torch.full((3, 1, 8, 8), 0.5), generator=stream()).double() - 1
+    terms = model.terms((x0 + 1) / 2, y, generator=stream(1))
+    for step in range(1, 12):
+        t, a = torch.full((3,), step), ALPHA_BAR[step]
+        noisy = a.sqrt() * x0 + (1 - a).sqrt() * torch.randn(3, 1, 8, 8, generator=draws, dtype=F64)
+        guess = ((noisy - (1 - a).sqrt() * model.noise(noisy, t / 11, y)) / a.sqrt()).clamp(-1, 1)
+        if step > 1:
+            true, said = (posterior(noisy, t, one, ALPHA_BAR) for one in (x0, guess))
+            exact = kl_divergence(Normal(true.mean, true.variance.sqrt()), Normal(said.mean, said.variance.sqrt()))
+            assert_close(terms[step - 1], exact.sum((1, 2, 3)))
+
+
 def test_labels_reach_the_network():
     model, x, y = small(), torch.ones(3, 1, 8, 8), torch.tensor([0, 1, 2])
     assert not torch.equal(model.elbo(x, y, generator=stream()), model.elbo(x, generator=stream()))
@@ -218,6 +232,9 @@ def test_composes_with_torch():
     assert_close(compiled(x, time), model.noise(x, time))
     assert model.to(torch.bfloat16)(x.bfloat16()).dtype == torch.bfloat16
     assert model.alpha_bar.dtype == F64
+    half = model.terms(x.bfloat16(), generator=stream())  # another stream of noise: near, not equal
+    assert half.dtype == torch.float32
+    assert_close(half.mean(), again.terms(x, generator=stream()).mean(), rtol=0.1, atol=0)
     assert repr(model).startswith("Diffusion(\n  shape=(1, 8, 8), steps=11, levels=2, classes=3")
     alpha_bar = ALPHA_BAR.clone()
     kept = Diffusion(nn.Identity(), (2,), alpha_bar=alpha_bar)
@@ -241,6 +258,9 @@ def test_times_are_uniform_from_one_to_the_last():
         (lambda: small().elbo(torch.ones(2, 1, 8, 9)), r"x is \(b, 1, 8, 8\)"),
         (lambda: small()(torch.ones(2, 1, 8, 8).byte()), "found torch.uint8"),
         (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=ALPHA_BAR)(torch.ones(3, 4)), r"x is \(b, 2\)"),
+        (lambda: small()(torch.ones(0, 1, 8, 8)), "found none"),
+        (lambda: Diffusion(UNet(), (1, 28, 28), alpha_bar=ALPHA_BAR).sample(1, torch.ones(1).long()), "classes 0"),
+        (lambda: step_term(torch.ones(2, 3), torch.ones(2, 1), torch.full((2,), 2), ALPHA_BAR), r"guess is \(2, 3\)"),
         (lambda: small().sample(0), "found 0"),
         (lambda: small().sample(2, torch.ones(3).long()), r"y is \(2,\)"),
         (lambda: small().sample(2, steps=12), "from 1 to 11 steps"),

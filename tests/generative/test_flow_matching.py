@@ -51,7 +51,12 @@ def test_no_graph():
     ("call", "message"),
     [
         (lambda: euler(lambda x, s: x, noise(2, 1), steps=0), "at least 1, found 0"),
-        (lambda: flow_loss(lambda x, s: x, torch.zeros(3), generator=None), r"\(b, ...\), found"),
+        (lambda: flow_loss(lambda x, s: x, torch.zeros(3), generator=None), r"\(b, ...\) with b >= 1, found"),
+        (
+            lambda: flow_loss(lambda x, s: x, torch.zeros(0, 2), generator=None),
+            r"found torch.float32 of shape \(0, 2\)",
+        ),
+        (lambda: euler(lambda x, s: x[:, :1], noise(3, 2), steps=1), r"velocity is \(3, 2\)"),
         (lambda: flow_loss(lambda x, s: x, torch.zeros(3, 1).byte(), generator=None), "found torch.uint8"),
         (lambda: flow_loss(lambda x, s: x[:, :1], torch.zeros(3, 2), generator=None), r"velocity is \(3, 2\)"),
     ],

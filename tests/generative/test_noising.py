@@ -97,6 +97,12 @@ def test_keeps_the_dtype_and_maps_over_examples():
         (lambda: q_sample(noise(2, 3), torch.ones(3, dtype=torch.int64), noise(2, 3), SCHEDULES[0]), r"t is \(2,\)"),
         (lambda: q_sample(noise(2, 3), torch.ones(2), noise(2, 3), SCHEDULES[0]), "int64, found torch.float32"),
         (lambda: q_sample(noise(2, 3), torch.ones(2).long(), noise(2, 1), SCHEDULES[0]), r"noise is \(2, 3\)"),
+        (
+            lambda: x0_from_noise(noise(2, 3), torch.ones(2).long(), noise(2, 1), SCHEDULES[0]),
+            r"noise is \(2, 3\)",
+        ),
+        (lambda: noise_from_x0(noise(2, 3), torch.ones(2).long(), noise(2, 1), SCHEDULES[0]), r"x0 is \(2, 3\)"),
+        (lambda: posterior(noise(2, 3), torch.ones(2).long(), noise(2, 1), SCHEDULES[0]), r"x0 is \(2, 3\)"),
         (lambda: at_time(SCHEDULES[0], torch.ones(2).long(), torch.ones(2, 3).byte()), "float, found torch.uint8"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from common import F64, noise, stream
-from dlbook.generative.noising import cosine_schedule, posterior
+from dlbook.generative.noising import cosine_schedule, linear_schedule, posterior
 from dlbook.generative.samplers import ddim, ddpm, denoise, guided, step_times
 from dlbook.generative.score_matching import best_noise
 
@@ -117,6 +117,12 @@ def test_calls_of_the_network_are_counted():
     for _ in range(39):  # the last step draws nothing
         torch.randn(2, 3, generator=same, dtype=F64)
     assert torch.equal(draws.get_state(), same.get_state())
+    ddim(network, noise(2, 3), ALPHA_BAR, steps=4, eta=1.0, generator=draws)
+    for _ in range(3):
+        torch.randn(2, 3, generator=same, dtype=F64)
+    assert torch.equal(draws.get_state(), same.get_state())
+    ddim(network, noise(2, 3), ALPHA_BAR, steps=4, generator=draws)  # without fresh noise none at all
+    assert torch.equal(draws.get_state(), same.get_state())
 
 
 def test_times_are_rounded_to_the_nearest():
@@ -132,6 +138,20 @@ def test_guess_is_clipped_only_if_asked():
     assert_close(denoise(lambda x, time: 0 * x, -x, t, ALPHA_BAR, clip=0.5), torch.full((1, 1), -0.5))
 
 
+def test_half_precision_tells_a_thousand_times_apart():
+    seen = []
+
+    def network(x, time):
+        seen.append(round(time[0].item() * 1000))
+        return 0 * x
+
+    for dtype in (torch.bfloat16, torch.float16):
+        found = ddim(network, noise(2, 3).to(dtype), linear_schedule(1000), steps=1000)
+        assert found.dtype == dtype
+        assert seen == list(range(1000, 0, -1))
+        seen.clear()
+
+
 def test_samplers_leave_their_input_and_make_no_graph():
     x = noise(2, 1)
     kept = x.clone()
@@ -145,13 +165,17 @@ def test_samplers_leave_their_input_and_make_no_graph():
 
 
 def test_guidance_is_a_line_through_two_predictions():
+    calls = []
+
     def network(x, time, y):
+        calls.append(len(x))
         return x * (1 + y[:, None]) + time[:, None]
 
     x, time, y = noise(3, 2), torch.tensor([0.5, 0.25, 1.0]).double(), torch.tensor([0, 1, 2])
     told, untold = network(x, time, y), network(x, time, torch.full((3,), 7))
     for scale in (-1.0, 0.0, 0.5, 3.0):
         assert_close(guided(network, y, 7, scale=scale)(x, time), (1 + scale) * told - scale * untold)
+    assert calls == [3, 3, 6, 3, 6, 6]  # nothing is computed for a label that counts for nothing
 
 
 @pytest.mark.parametrize(
@@ -159,6 +183,9 @@ def test_guidance_is_a_line_through_two_predictions():
     [
         (lambda: step_times(10, 11), "from 1 to 10 steps, found 11"),
         (lambda: step_times(10, 0), "found 0"),
+        (lambda: ddim(knows(POINTS), noise(2, 1), ALPHA_BAR, steps=2, eta=1.5), "found 1.5"),
+        (lambda: ddim(knows(POINTS), noise(2, 1), ALPHA_BAR, steps=2, eta=-0.1), "found -0.1"),
+        (lambda: ddim(lambda x, time: x[:, :1], noise(2, 3), ALPHA_BAR, steps=2), r"noise is \(2, 3\)"),
         (lambda: guided(lambda x, t, y: x, torch.zeros(3).long(), 1, scale=0.0)(noise(2, 1), noise(2)), r"y is \(2,\)"),
     ],
 )

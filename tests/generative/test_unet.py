@@ -112,6 +112,9 @@ def test_composes_with_torch():
     ("call", "message"),
     [
         (lambda: UNet(0), "channels 0"),
+        (lambda: time_features(torch.zeros(2), 5), "found 5"),
+        (lambda: time_features(torch.zeros(2), 0), "found 0"),
+        (lambda: time_features(torch.zeros(2, 1), 4), r"time is \(b,\)"),
         (lambda: UNet(side=30), "side 30"),
         (lambda: UNet(width=12), "width 12"),
         (lambda: UNet(deep=12), "deep 12"),
