@@ -95,7 +95,6 @@ EVENTS = (
     _event(2016, "Random labels learned", "Zhang et al.", "zhang2016", "layers", "regularization/memorization", "memorization"),
     _event(2017, "Transformer", "Vaswani et al.", "vaswani2017", "sequence", "sequences/transformer", "transformer"),
     _event(2017, "AlphaGo Zero", "Silver et al.", "silver2017", "reward", "reinforcement/alphago-zero", "alphazero"),
-    _event(2020, "Diffusion of images", "Ho, Jain, Abbeel", "ho2020", "representation", "generative/diffusion", "diffusion"),
 )
 # fmt: on
 
@@ -115,11 +114,10 @@ WRITTEN = frozenset(
         "dlbook.convolution.resnet",
         "dlbook.convolution.visualization",
         "dlbook.foundations.features",
-        "dlbook.generative.diffusion",
-        "dlbook.generative.vae",
-        "dlbook.generative.pixelrnn",
-        "dlbook.generative.wavenet",
         "dlbook.generative.gan",
+        "dlbook.generative.pixelrnn",
+        "dlbook.generative.vae",
+        "dlbook.generative.wavenet",
         "dlbook.optimization.curvature",
         "dlbook.optimization.normalization",
         "dlbook.perceptron.perceptron",
