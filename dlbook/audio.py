@@ -24,7 +24,9 @@ def wav(waveform: Tensor, *, rate: int = 8000) -> bytes:
     """
     axes("waveform", waveform, "t")
     if not waveform.is_floating_point():
-        raise ValueError(f"amplitudes are floats in [-1, 1], found {waveform.dtype}: divide int16 by 32768")
+        raise ValueError(f"amplitudes are floats in [-1, 1], found {waveform.dtype}: divide int16 by 32767")
+    if waveform.isnan().any():
+        raise ValueError("waveform holds NaN, which is no amplitude")
     samples = (waveform.detach().cpu().double().clamp(-1, 1) * 32767).round().to(torch.int16)
     file = io.BytesIO()
     with wave.open(file, "wb") as out:

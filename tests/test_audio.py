@@ -29,19 +29,30 @@ def test_what_is_too_loud_is_clipped_not_wrapped():
 
 
 def test_a_player_has_its_label_and_its_sound_and_fetches_nothing():
-    players = Players({'she says "yes" & no': torch.zeros(16), "b": torch.ones(8)}, rate=4000)
+    players = Players({'she says "yes" & no': torch.zeros(6000), "b": torch.ones(8)}, rate=4000)
     shown = players._repr_html_()
     assert shown.count("<audio controls") == 2
     assert 'aria-label="she says &quot;yes&quot; &amp; no"' in shown
     assert "http" not in shown
+    assert "autoplay" not in shown
     sounds = [base64.b64decode(data) for data in re.findall(r'src="data:audio/wav;base64,([^"]*)"', shown)]
-    assert sounds == [wav(torch.zeros(16), rate=4000), wav(torch.ones(8), rate=4000)]
-    assert repr(players).splitlines()[0] == 'she says "yes" & no: 0.0 s of sound'
+    assert sounds == [wav(torch.zeros(6000), rate=4000), wav(torch.ones(8), rate=4000)]
+    assert repr(players).splitlines()[0] == 'she says "yes" & no: 1.5 s of sound'
+
+
+def test_half_precision_and_gradients_are_sound_too_and_an_empty_sound_is_a_header():
+    sound = torch.tensor([0.5, -1.0], requires_grad=True)
+    assert wav(sound) == wav(sound.detach()) == wav(sound.bfloat16())
+    assert len(wav(torch.zeros(0))) == 44
 
 
 @pytest.mark.parametrize(
     ("sound", "message"),
-    [(torch.zeros(2, 3), r"waveform is \(t,\), found shape \(2, 3\)"), (torch.zeros(3).short(), "floats in .*int16")],
+    [
+        (torch.zeros(2, 3), r"waveform is \(t,\), found shape \(2, 3\)"),
+        (torch.zeros(3).short(), "floats in .*int16: divide int16 by 32767"),
+        (torch.tensor([0.0, torch.nan]), "holds NaN"),
+    ],
 )
 def test_bad_sound_is_named(sound, message):
     with pytest.raises(ValueError, match=message):

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 RIDGE, FLOOR = 1e-4, 1e-9  # share of the diagonal, and amplitude squared, that keep the equations solvable in silence
+EVEN = 1e-4  # share of an expert's probability that all 256 codes get alike: no surprise costs more than 21.3 bits
 
 
 def leaky_sum(x: Tensor, keep: float, *, chunk: int = 64) -> Tensor:
@@ -104,6 +105,8 @@ def predictors(x: Tensor, *, order: int = 16, memory: float = 0.99, hop: int = 8
         Of the latest sample first; zeros in the first frame, before which there is nothing.
     """
     b, t = axes("x", x, "b t")
+    if min(order, hop) < 1 or not 0 < memory <= 1:
+        raise ValueError(f"order and hop are at least 1, memory in (0, 1], found {order}, {hop} and {memory}")
     frames = -(-t // hop)
     short = (0, frames * hop - t)
     pieces = F.pad(x, short).unflatten(1, (frames, hop))
@@ -116,12 +119,14 @@ def predictors(x: Tensor, *, order: int = 16, memory: float = 0.99, hop: int = 8
 
 def predict(x: Tensor, weights: Tensor, *, hop: int = 8) -> Tensor:
     """Predict each sample of ``x`` (b, t) by the weights (b, f, p) of its frame: (b, t)."""
-    t = x.shape[1]
+    b, t = axes("x", x, "b t")
+    axes("weights", weights, "b f p", b=b, f=-(-t // hop))
     return (lagged(x, weights.shape[-1]) * weights.repeat_interleave(hop, dim=1)[:, :t]).sum(dim=-1)
 
 
 def running_error(error: Tensor, *, memory: float = 0.95, start: float = 0.01) -> Tensor:
     """Average the absolute errors before each sample, an error k samples ago with weight λ^k: (b, t) to (b, t)."""
+    axes("error", error, "b t")
     before = F.pad(error.abs(), (1, -1)) * (1 - memory)
     first = torch.zeros_like(error)
     first[:, :1] = start
@@ -163,11 +168,8 @@ def blend_log_prob(
         guess = predict(x, predictors(x, order=order, memory=memory))
         for forget, multiple in widths:
             scale = multiple * running_error(x - guess, memory=forget) + 1e-4
-            even = math.log(
-                1e-4 / 256
-            )  # a share of 0.0001 goes to all codes alike: no surprise costs more than 18 bits
-            level = bin_log_prob(codes, guess, scale) + math.log1p(-1e-4)
-            experts.append(torch.logaddexp(level, torch.full_like(level, even)))
+            level = bin_log_prob(codes, guess, scale) + math.log1p(-EVEN)
+            experts.append(torch.logaddexp(level, torch.full_like(level, math.log(EVEN / 256))))
     scores = torch.stack(experts)
     record = leaky_sum(F.pad(scores, (1, -1)), trust)
     return (record.log_softmax(dim=0) + scores).logsumexp(dim=0)

@@ -31,6 +31,8 @@ def bin_log_prob(codes: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     >>> round(levels.exp().sum().item(), 4)
     1.0
     """
+    if codes.dtype != torch.int64:
+        raise ValueError(f"codes are int64, found {codes.dtype}: codes.long() makes them of bytes")
     edges = code_edges(device=mean.device, dtype=mean.dtype)
     lower = (edges[(codes - 1).clamp(min=0)] - mean) / scale
     upper = (edges[codes.clamp(max=254)] - mean) / scale

@@ -42,6 +42,7 @@ def encode(x: Tensor) -> Tensor:
     """
     if not x.is_floating_point():
         raise ValueError(f"amplitudes are floats in [-1, 1], found {x.dtype}: divide int16 by 32767")
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # half precision cannot tell the levels apart
     return ((compress(x.clamp(-1, 1)) + 1) * 127.5 + 0.5).floor().long().clamp(max=255)
 
 
@@ -55,7 +56,8 @@ def decode(codes: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
     """
     if codes.is_floating_point():
         raise ValueError(f"codes are integers, found {codes.dtype}")
-    return expand(codes.to(dtype or torch.get_default_dtype()) / 127.5 - 1)
+    dtype = dtype or torch.get_default_dtype()
+    return expand(codes.to(torch.promote_types(dtype, torch.float32)) / 127.5 - 1).to(dtype)
 
 
 def code_edges(*, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:

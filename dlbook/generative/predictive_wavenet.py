@@ -181,9 +181,9 @@ class PredictiveWaveNet(nn.Module):
 
 
 def scale_of(size: Tensor, guess: Tensor) -> Tensor:
-    """Turn the mean absolute error into the scale of a logistic, never below silence or half a mu-law level.
+    """Turn the mean absolute error into the scale of a logistic, with two floors: silence, and 0.01 of the guess.
 
-    Without the floor of half a level, 0.01 of the guess, a constant that happens to be drawn may stay for ever: each
-    right guess makes the density narrower.
+    The latter is about a quarter of the distance between mu-law levels. Without it a constant that happens to be drawn
+    may stay for ever: each right guess makes the density narrower.
     """
     return 0.5 * size + SILENCE + LEVEL * guess.abs().clamp(max=1)

@@ -90,6 +90,16 @@ def test_running_error_is_the_recursion_of_past_errors():
         level = 0.8 * level + 0.2 * error[:, t].abs()
 
 
+def test_running_error_starts_at_a_hundredth():
+    assert_close(running_error(torch.zeros(1, 3, dtype=F64))[0], 0.01 * 0.95 ** torch.arange(3, dtype=F64))
+
+
+def test_no_surprise_costs_more_than_its_even_share():
+    codes = torch.full((1, 200), 128)
+    codes[0, -1] = 255  # a crack after silence: a ten-thousandth is spread over 256 codes
+    assert_close(blend_log_prob(codes)[0, -1], torch.tensor(1e-4 / 256, dtype=F64).log())
+
+
 def test_silence_and_nothing_have_predictors():
     assert predict(torch.zeros(1, 40, dtype=F64), predictors(torch.zeros(1, 40, dtype=F64))).abs().max() == 0
     for b, t in ((0, 8), (2, 0)):
@@ -134,3 +144,12 @@ def test_bad_input_is_named():
         predictors(torch.zeros(5))
     with pytest.raises(ValueError, match="codes are integers"):
         blend_log_prob(torch.zeros(1, 5))
+    with pytest.raises(ValueError, match="codes are int64, found torch.uint8"):
+        blend_log_prob(torch.zeros(1, 5, dtype=torch.uint8))
+    for wrong in ({"order": 0}, {"hop": 0}, {"memory": 1.5}, {"memory": 0.0}):
+        with pytest.raises(ValueError, match="order and hop are at least 1, memory in"):
+            predictors(torch.zeros(1, 5), **wrong)
+    with pytest.raises(ValueError, match=r"weights is \(1, 3, p\), found shape \(1, 6, 2\)"):
+        predict(torch.zeros(1, 24), torch.zeros(1, 6, 2))  # fitted for frames of 4
+    with pytest.raises(ValueError, match=r"error is \(b, t\), found shape \(5,\)"):
+        running_error(torch.zeros(5))

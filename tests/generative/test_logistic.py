@@ -1,6 +1,7 @@
 """Logistic densities over levels against SciPy and sums to one, their tails included."""
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 from torch.testing import assert_close
@@ -36,6 +37,11 @@ def test_gradients_by_finite_differences_and_finite_at_the_ends():
     codes = torch.tensor([0, 3, 127, 200, 255])
     inputs = (0.3 * noise(5)).requires_grad_(), (0.1 + noise(5, seed=1).abs()).requires_grad_()
     assert torch.autograd.gradcheck(lambda m, s: bin_log_prob(codes, m, s), inputs)
+
+
+def test_codes_of_bytes_are_refused():
+    with pytest.raises(ValueError, match="codes are int64, found torch.uint8"):
+        bin_log_prob(CODES.to(torch.uint8), MEAN, SCALE)
 
 
 def test_draws_have_the_probabilities_of_the_levels():

@@ -20,8 +20,9 @@ def test_decodes_as_the_packed_recordings_are_decoded():
     assert ((decode(CODES, dtype=F64) * 32767).round().short().numpy() == theirs).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, F64])
 def test_every_code_comes_back(dtype):
+    assert decode(CODES, dtype=dtype).dtype == dtype
     assert torch.equal(encode(decode(CODES, dtype=dtype)), CODES)
 
 

@@ -40,11 +40,11 @@ def test_mixture_ignores_the_present_and_the_future():
 
 
 def test_an_untrained_mixture_stands_around_the_linear_guess_in_units_of_the_recent_error():
-    model = small()
+    model = small(memory=0.9)
     with torch.no_grad():
         model.out.weight.zero_()
     x = decode(CODES, dtype=F64)
-    guess = predict(x, predictors(x, order=3, memory=0.99, hop=4), hop=4)
+    guess = predict(x, predictors(x, order=3, memory=0.9, hop=4), hop=4)
     size = running_error(x - guess, memory=0.95, start=0.01)
     log_weight, mean, scale = model(CODES)
     assert_close(log_weight.exp(), torch.full_like(log_weight, 0.5))
@@ -68,12 +68,21 @@ def test_inputs_are_last_error_its_size_last_step_and_last_level():
     scale = 0.5 * 0.02 + 2e-4 + 0.01 * 0.05
     expected = [1.5, torch.tensor(scale).log().item() / 3 + 2, (15 / 255 - 0.05) / (5 * scale), 0.5]
     assert_close(model.see(before, error, guess, size)[0, :, 0], torch.tensor(expected, dtype=F64), rtol=1e-6, atol=0)
-    assert model.see(before, 1e9 * error, guess, size)[0, 0, 0] == 20
+    for sign in (1, -1):
+        assert model.see(before, sign * 1e9 * error, guess, size)[0, 0, 0] == 20 * sign
+
+
+def test_wild_outputs_keep_the_scale_between_e_to_the_minus_6_and_6_units():
+    model, guess, size = small(), torch.zeros(1, 1, dtype=F64), torch.full((1, 1), 0.02, dtype=F64)
+    for sign in (1, -1):
+        out = torch.full((1, 6, 1), sign * 1000.0, dtype=F64)
+        expected = (0.01 + 2e-4) * torch.tensor(sign * 6.0, dtype=F64).exp()
+        assert_close(model.mixture(out, guess, size).scale, expected.expand(1, 2, 1))
 
 
 @pytest.mark.parametrize("hop", [1, 4])
 def test_samples_with_kept_states_are_those_of_the_slow_way(hop):
-    model = shaken(small(hop=hop))
+    model = shaken(small(hop=hop, memory=0.9))
     fast = model.sample(3, 40, generator=stream(3))
     uniform = torch.rand(40, 2, 3, generator=stream(3), dtype=F64)
     slow = torch.zeros(3, 40, dtype=torch.long)

@@ -171,6 +171,22 @@ def test_neighboring_codes_start_alike():
     assert torch.dist(rows[100], rows[101]) < 0.2 * torch.dist(rows[100], rows[150])
 
 
+def test_rows_are_random_sums_of_thirteen_cosines():
+    rows = smooth_rows(256, 500, generator=stream()).double()
+    place = (torch.arange(256, dtype=F64)[:, None] + 0.5) / 256
+    waves = torch.cos(torch.pi * torch.arange(13) * place)
+    amplitudes = torch.linalg.lstsq(waves, rows).solution
+    assert_close(waves @ amplitudes, rows, rtol=0, atol=1e-5)
+    assert_close(amplitudes.std(dim=1), torch.full((13,), 0.4, dtype=F64), rtol=0.1, atol=0)
+
+
+def test_without_a_generator_samples_come_from_torchs_default_stream():
+    model = small()
+    torch.manual_seed(5)
+    found = model.sample(2, 7)
+    assert torch.equal(found, model.sample(2, 7, generator=stream(5)))
+
+
 def test_a_tune_of_four_notes_is_learned():
     codes = torch.tensor([0, 3, 1, 2]).repeat(8)[None]
     model = WaveNet(4, channels=8, gated=8, skip=8, dilations=[1, 2], generator=stream())
