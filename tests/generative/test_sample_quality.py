@@ -95,6 +95,7 @@ def test_an_outliers_ball_counts_only_if_kept():
     real = torch.tensor([[0.0], [1], [2], [3], [4], [100]])
     assert covered(torch.tensor([[150.0]]), real, k=1).all()
     assert not covered(torch.tensor([[150.0]]), real, k=1, keep=0.5).any()
+    assert not covered(torch.tensor([[100.0]]), real, k=1, keep=0.5).any()  # not even its own center
 
 
 def test_the_border_belongs_to_the_ball_and_copies_cover_their_originals():
