@@ -26,14 +26,15 @@ def distance_1d(x: Tensor, y: Tensor) -> Tensor:
     """
     (n,) = axes("x", x, "n", least=1)
     axes("y", y, "n", n=n)
+    _floats(x=x, y=y)
     return (x.sort().values - y.sort().values).abs().mean()
 
 
 def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Return the mean of the critic on generated examples less that on real ones: (..., b) and (..., b) to (...).
 
-    Minus this number is at most the Wasserstein-1 distance of the two sets of examples, if the critic never rises by
-    more than one for each unit of way; the best such critic reaches it, eq. (2) of Arjovsky et al.
+    Minus this number is at most the Wasserstein-1 distance of the two sets of examples, if the critic never changes by
+    more than one for each unit of distance; the best such critic reaches it, eq. (2) of Arjovsky et al.
 
     Examples
     --------
@@ -42,6 +43,7 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     """
     axes("real", real, "... b", least=1)
     axes("fake", fake, "... b", least=1)
+    _floats(real=real, fake=fake)
     return fake.mean(dim=-1) - real.mean(dim=-1)
 
 
@@ -61,6 +63,7 @@ def between(real: Tensor, fake: Tensor, *, generator: Generator) -> Tensor:
     """
     if real.shape != fake.shape or real.ndim == 0:
         raise ValueError(f"real and fake are (b, ...), of one shape, found {tuple(real.shape)} and {tuple(fake.shape)}")
+    _floats(real=real, fake=fake)
     share = torch.rand(len(real), generator=generator, device=generator.device, dtype=real.dtype).to(real.device)
     return fake + share.reshape(-1, *[1] * (real.ndim - 1)) * (real - fake)
 
@@ -84,6 +87,7 @@ def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """
     if x.ndim < 2:
         raise ValueError(f"x is (b, ...) with numbers to take derivatives by, found shape {tuple(x.shape)}")
+    _floats(x=x)
 
     def total(x: Tensor) -> Tensor:
         answers = critic(x)
@@ -109,6 +113,12 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     >>> gradient_penalty(lambda x: x @ torch.tensor([3.0, 4.0]), torch.zeros(2, 2))  # (5 - 1)²
     tensor(16.)
     """
-    if len(x) == 0:
+    if x.shape[:1] == (0,):
         raise ValueError(f"x has at least one example, found shape {tuple(x.shape)}")
     return (gradient_norms(critic, x) - 1).square().mean()
+
+
+def _floats(**tensors: Tensor) -> None:
+    for name, x in tensors.items():
+        if not x.is_floating_point():
+            raise ValueError(f"{name} holds floats, found {x.dtype}")

@@ -61,7 +61,9 @@ def test_normal_laws_on_a_line_in_closed_form():
 def test_a_set_is_at_distance_zero_of_itself_and_turns_do_not_matter():
     a, b = cloud(30), cloud(30, seed=3)
     assert abs(frechet_distance(a, a)) < 1e-6
-    assert frechet_distance(a, a) >= 0
+    for seed in range(30):  # rounding must not make it negative
+        again = cloud(30, seed=seed)
+        assert frechet_distance(again, again) >= 0
     turn, _ = torch.linalg.qr(noise(5, 5, seed=9))
     assert math.isclose(frechet_distance(a @ turn, b @ turn), frechet_distance(a, b), rel_tol=1e-9)
 
@@ -93,6 +95,7 @@ def test_an_outliers_ball_counts_only_if_kept():
     real = torch.tensor([[0.0], [1], [2], [3], [4], [100]])
     assert covered(torch.tensor([[150.0]]), real, k=1).all()
     assert not covered(torch.tensor([[150.0]]), real, k=1, keep=0.5).any()
+    assert not covered(torch.tensor([[100.0]]), real, k=1, keep=0.5).any()  # not even its own center
 
 
 def test_the_border_belongs_to_the_ball_and_copies_cover_their_originals():
@@ -101,6 +104,12 @@ def test_the_border_belongs_to_the_ball_and_copies_cover_their_originals():
     assert precision_recall(a, a.flip(0)) == PrecisionRecall(1.0, 1.0)
     repeated = a[:1].repeat(10, 1)
     assert covered(a, repeated).tolist() == [True] + [False] * 19  # balls of radius zero
+
+
+def test_balls_of_copies_have_radius_zero_far_from_the_origin_too():
+    pairs = (1e6 + cloud(30)).repeat(2, 1)
+    assert covered(pairs, pairs, k=1).all()
+    assert not covered(pairs + 1e-3, pairs, k=1).any()
 
 
 def test_rows_are_taken_in_pieces_without_a_difference(monkeypatch):
@@ -146,6 +155,7 @@ def test_precision_rises_and_recall_falls_as_a_set_shrinks_to_its_middle():
         (lambda: precision_recall(torch.zeros(9, 2), torch.zeros(9, 2), k=0), "k counts neighbors.*found 0"),
         (lambda: covered(torch.zeros(9, 2), torch.zeros(9, 2), keep=0.0), "keep is a share"),
         (lambda: covered(torch.zeros(9, 2), torch.zeros(9, 2), keep=1.5), "keep is a share"),
+        (lambda: covered(torch.zeros(9, 2), torch.zeros(3, 2)), r"by is \(n, d\) with n >= 4"),
         (lambda: covered(torch.zeros(9, 3), torch.zeros(9, 2)), r"points is \(n, 2\), found shape \(9, 3\)"),
         (lambda: symmetric_sqrt(torch.zeros(2, 3)), r"a is \(d, d\)"),
     ],

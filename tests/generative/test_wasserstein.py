@@ -124,6 +124,12 @@ def test_inputs_stay_as_they_were_and_the_functions_compile():
             lambda: gradient_norms(lambda x: x, torch.zeros(3, 2)),
             r"one number an example, \(3,\), found shape \(3, 2\)",
         ),
+        (lambda: gradient_norms(lambda x: x.sum()[None], torch.zeros(3, 2)), r"\(3,\), found shape \(1,\)"),
+        (lambda: gradient_penalty(lambda x: x, torch.tensor(0.0)), r"x is \(b, \.\.\.\).*found shape \(\)"),
+        (lambda: distance_1d(torch.zeros(3), torch.zeros(3).long()), "y holds floats, found torch.int64"),
+        (lambda: critic_loss(torch.zeros(3).byte(), torch.zeros(3)), "real holds floats, found torch.uint8"),
+        (lambda: between(torch.zeros(3, 2), torch.zeros(3, 2).byte(), generator=stream()), "fake holds floats.*uint8"),
+        (lambda: gradient_norms(lambda x: x[:, 0], torch.zeros(3, 2).byte()), "x holds floats.*uint8"),
         (lambda: gradient_penalty(lambda x: x[:, 0], torch.zeros(0, 2)), r"at least one example, found shape \(0, 2\)"),
     ],
 )
