@@ -167,6 +167,7 @@ X = torch.zeros(2, 1, 3, 3)
         (lambda: complete(lambda x, i, j: x, X, torch.zeros(3, 3)), "a tensor of bool, found torch.float32"),
         (lambda: complete(lambda x, i, j: x, X, torch.zeros(4, 3) > 0), r"broadcasts to \(2, 1, 3, 3\), found shape"),
         (lambda: complete(lambda x, i, j: x, X.byte(), X > 0), "floating numbers"),
+        (lambda: complete(PixelCNN(5), X, X > 0), r"x is \(b, 1, 5, 5\), found shape \(2, 1, 3, 3\)"),
         (lambda: sample(lambda x, i, j: x, -1, (3, 3), like=X), "at least 0, found -1"),
     ],
 )
