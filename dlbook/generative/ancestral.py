@@ -82,7 +82,7 @@ def complete(
     ----------
     model : has ``predictor()``, as all models of this part's first chapter, or is such a predictor
     x : (b, 1, h, w)
-        Floating, on the model's device, of the model's ``size`` if it has one; pixels that are not known may hold anything.
+        Floating, on the model's device, and of its ``size`` if it has one; what is not known may hold anything.
     known : bool, broadcasts to (b, 1, h, w)
     generator : torch.Generator, optional
         One uniform number is drawn for each pixel of ``x``, where the generator lives.

@@ -91,6 +91,17 @@ def test_a_completion_follows_the_conditional_by_enumeration(make):
 
 
 @each_model
+def test_the_head_is_two_matrices_with_a_rectifier_before_each(make):
+    model = lively(make, 3)
+    one, two = (layer for layer in model.head if isinstance(layer, torch.nn.Conv2d))
+    expected = features = noise(2, one.in_channels, 3, 3)
+    for layer in (one, two):
+        moved = torch.einsum("oc,bchw->bohw", layer.weight[:, :, 0, 0], expected.clamp(min=0))
+        expected = moved + layer.bias[:, None, None]
+    assert_close(model.head(features), expected)
+
+
+@each_model
 def test_fast_and_slow_predictors_draw_the_same_images(make):
     model = lively(make, (7, 11))
     x, known = (noise(5, 1, 7, 11) > 0).to(F64), noise(5, 1, 7, 11, seed=1) > 0.7
