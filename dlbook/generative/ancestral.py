@@ -82,7 +82,7 @@ def complete(
     ----------
     model : has ``predictor()``, as all models of this part's first chapter, or is such a predictor
     x : (b, 1, h, w)
-        Floating, on the model's device; pixels that are not known may hold anything.
+        Floating, on the model's device, and of its ``size`` if it has one; what is not known may hold anything.
     known : bool, broadcasts to (b, 1, h, w)
     generator : torch.Generator, optional
         One uniform number is drawn for each pixel of ``x``, where the generator lives.
@@ -100,7 +100,7 @@ def complete(
     tensor([[[[1., 1., 1.],
               [0., 0., 0.]]]])
     """
-    _, h, w = check_images(x)
+    _, h, w = check_images(x, getattr(model, "size", None))
     if known.dtype != torch.bool:
         raise ValueError(f"known is True where a pixel is kept, a tensor of bool, found {known.dtype}")
     try:

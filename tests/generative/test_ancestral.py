@@ -91,6 +91,17 @@ def test_a_completion_follows_the_conditional_by_enumeration(make):
 
 
 @each_model
+def test_the_head_is_two_matrices_with_a_rectifier_before_each(make):
+    model = lively(make, 3)
+    one, two = (layer for layer in model.head if isinstance(layer, torch.nn.Conv2d))
+    expected = features = noise(2, one.in_channels, 3, 3)
+    for layer in (one, two):
+        moved = torch.einsum("oc,bchw->bohw", layer.weight[:, :, 0, 0], expected.clamp(min=0))
+        expected = moved + layer.bias[:, None, None]
+    assert_close(model.head(features), expected)
+
+
+@each_model
 def test_fast_and_slow_predictors_draw_the_same_images(make):
     model = lively(make, (7, 11))
     x, known = (noise(5, 1, 7, 11) > 0).to(F64), noise(5, 1, 7, 11, seed=1) > 0.7
@@ -167,6 +178,7 @@ X = torch.zeros(2, 1, 3, 3)
         (lambda: complete(lambda x, i, j: x, X, torch.zeros(3, 3)), "a tensor of bool, found torch.float32"),
         (lambda: complete(lambda x, i, j: x, X, torch.zeros(4, 3) > 0), r"broadcasts to \(2, 1, 3, 3\), found shape"),
         (lambda: complete(lambda x, i, j: x, X.byte(), X > 0), "floating numbers"),
+        (lambda: complete(PixelCNN(5), X, X > 0), r"x is \(b, 1, 5, 5\), found shape \(2, 1, 3, 3\)"),
         (lambda: sample(lambda x, i, j: x, -1, (3, 3), like=X), "at least 0, found -1"),
     ],
 )

@@ -43,6 +43,7 @@ def test_masked_weights_get_no_gradient_and_have_no_effect():
         layer.conv.weight[hidden] = 100
     assert torch.equal(layer(x), before)
     assert "mask='A'" in repr(layer)
+    assert list(layer.state_dict()) == ["conv.weight", "conv.bias"]  # a mask is no weight to be saved
 
 
 def seen(model, i, j):
