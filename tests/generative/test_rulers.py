@@ -105,7 +105,7 @@ def test_bad_input_is_named():
 
 def test_half_precision_is_summed_in_single_and_mixed_precision_is_no_error():
     big = torch.zeros(70_000, 1, 1, 1, dtype=torch.float16)
-    big[: 60_000] = 1  # more than half precision can count to
+    big[:60_000] = 1  # more than half precision can count to
     assert_close(IndependentPixels(big).probability.item(), 60_001 / 70_002, rtol=1e-6, atol=0)
     x = (noise(3, 1, 28, 28) > 0).to(F64)
     fine, coarse = (StoredImages(1 - x.to(dtype), flip=0.001) for dtype in (F64, torch.float16))
