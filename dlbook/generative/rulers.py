@@ -1,7 +1,7 @@
 """Models of binary images that nobody would want, to hold beside those that somebody does; all have exact likelihoods.
 
-After Theis, van den Oord and Bethge (2016), arXiv:1511.01844, Sec. 3.2: a model that stores the data, and one
-that says something else 99 times in a hundred (Sec. 3.3).
+After Theis, van den Oord and Bethge (2016), arXiv:1511.01844, Sec. 3.2: a model that stores the data, and one that
+draws from another model 99 times in a hundred.  Sums are taken in single precision at least.
 Axes: b images, c channels, h rows, w columns; m stored images.
 """
 
@@ -28,7 +28,7 @@ class Density(Protocol):
 
 
 class IndependentPixels(nn.Module):
-    """Every pixel is thrown by itself: black as often as in ``x``, where one more black and one more white were seen.
+    """Draw every pixel by itself, black as often as in ``x`` with one black and one white image added.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ class IndependentPixels(nn.Module):
     def __init__(self, x: Tensor) -> None:
         super().__init__()
         _floats("x", x)
-        self.register_buffer("probability", (x.sum(dim=0) + 1) / (len(x) + 2))
+        wide = torch.promote_types(x.dtype, torch.float32)  # half precision cannot count to 60,000
+        self.register_buffer("probability", (x.sum(dim=0, dtype=wide) + 1) / (len(x) + 2))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) (b,) in nats of images x (b, c, h, w)."""
@@ -55,7 +56,7 @@ class IndependentPixels(nn.Module):
         return (torch.xlogy(x, self.probability) + torch.xlogy(1 - x, 1 - self.probability)).sum(dim=(1, 2, 3))
 
     def sample(self, n: int, *, generator: Generator | None = None) -> Tensor:
-        """Draw ``n`` images (n, c, h, w)."""
+        """Draw ``n`` images (n, c, h, w) of zeros and ones."""
         return (_uniform(n, self.probability, generator) < self.probability).to(self.probability.dtype)
 
 
@@ -65,7 +66,7 @@ class StoredImages(nn.Module):
     Parameters
     ----------
     x : (m, c, h, w)
-        In {0, 1}, at least one.
+        In {0, 1}, at least one image; copied.
     flip : float
         ε, strictly between 0 and 1.
 
@@ -89,13 +90,14 @@ class StoredImages(nn.Module):
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) (b,) in nats of images x (b, c, h, w)."""
         _floats("x", x, self.stored[0])
-        a, b = x.flatten(1), self.stored.flatten(1)
+        wide = torch.promote_types(torch.promote_types(x.dtype, self.stored.dtype), torch.float32)
+        a, b = x.flatten(1).to(wide), self.stored.flatten(1).to(wide)
         differ = a.sum(dim=1)[:, None] + b.sum(dim=1) - 2 * a @ b.T  # how many pixels, (b, m)
         nats = differ * math.log(self.flip) + (a.shape[1] - differ) * math.log1p(-self.flip)
         return nats.logsumexp(dim=1) - math.log(len(b))
 
     def sample(self, n: int, *, generator: Generator | None = None) -> Tensor:
-        """Draw ``n`` images (n, c, h, w)."""
+        """Draw ``n`` images (n, c, h, w) of zeros and ones, each from a stored image that is drawn anew."""
         which = (_uniform(n, self.stored.new_zeros(()), generator) * len(self.stored)).long()
         x = self.stored[which.clamp(max=len(self.stored) - 1)]  # a share just below 1 may round up
         flipped = _uniform(n, self.stored[0], generator) < self.flip
@@ -122,7 +124,7 @@ class Mixture(nn.Module):
 
     def __init__(self, models: Sequence[Density], weights: Sequence[float]) -> None:
         super().__init__()
-        if len(models) != len(weights) or not weights or min(weights) <= 0 or abs(sum(weights) - 1) > 1e-6:
+        if len(models) != len(weights) or not weights or min(weights) <= 0 or not abs(sum(weights) - 1) <= 1e-6:
             raise ValueError(f"one positive weight for each of {len(models)} models, of sum 1, found {tuple(weights)}")
         self.models, self.weights = tuple(models), tuple(weights)
         for k, model in enumerate(models):
@@ -130,7 +132,7 @@ class Mixture(nn.Module):
                 self.add_module(f"model{k}", model)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x) (b,) in nats."""
+        """Return log p(x) (b,) in nats of examples x (b, ...): the log of the weighted sum of all probabilities."""
         each = zip(self.models, self.weights, strict=True)
         nats = torch.stack([math.log(weight) + model.log_prob(x) for model, weight in each])
         return nats.logsumexp(dim=0)

@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from common import F64, noise, stream
+from dlbook.generative import rulers
 from dlbook.generative.rulers import IndependentPixels, Mixture, StoredImages
 
 ALL = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)), dtype=F64).reshape(-1, 1, 2, 3)  # 64 images of 2 x 3
@@ -98,6 +99,56 @@ def test_bad_input_is_named():
             model.log_prob(torch.zeros(2, 1, 3, 3, dtype=F64))
         with pytest.raises(ValueError, match="torch.int64"):
             model.log_prob(torch.zeros(2, 1, 2, 3, dtype=torch.int64))
-    for weights in ([0.5], [0.5, 0.6], [1.5, -0.5], []):
+    for weights in ([1.0], [0.5, 0.6], [1.5, -0.5], [math.nan, 0.5], [0.0, 1.0], []):
         with pytest.raises(ValueError, match="of sum 1"):
             Mixture(models()[:2], weights)
+
+
+def test_half_precision_is_summed_in_single_and_mixed_precision_is_no_error():
+    big = torch.zeros(70_000, 1, 1, 1, dtype=torch.float16)
+    big[:60_000] = 1  # more than half precision can count to
+    assert_close(IndependentPixels(big).probability.item(), 60_001 / 70_002, rtol=1e-6, atol=0)
+    x = (noise(3, 1, 28, 28) > 0).to(F64)
+    fine, coarse = (StoredImages(1 - x.to(dtype), flip=0.001) for dtype in (F64, torch.float16))
+    for dtype in (torch.float16, torch.float32, F64):
+        assert_close(coarse.log_prob(x.to(dtype)).double(), fine.log_prob(x), rtol=1e-6, atol=0)
+    assert coarse.sample(2).dtype == torch.float16
+
+
+def test_no_images_have_no_probabilities_and_arguments_stay_as_they_are():
+    for model in models():
+        assert model.log_prob(ALL[:0]).shape == (0,)
+        x = ALL.clone()
+        model.log_prob(x)
+        model.sample(4)
+        assert torch.equal(x, ALL)
+    model = StoredImages(FEW, flip=0.2)
+    model.sample(50, generator=stream())
+    assert torch.equal(model.stored, FEW)
+
+
+def test_a_mixture_takes_its_modules_along_and_needs_none():
+    class Coin:
+        def log_prob(self, x):
+            return x.new_full((len(x),), -6 * math.log(2))
+
+        def sample(self, n, *, generator=None):
+            assert n > 0  # nobody asks for no images
+            return torch.ones(n, 1, 2, 3, dtype=F64)
+
+    stored = StoredImages(FEW, flip=0.2)
+    mixture = Mixture([Coin(), stored], [0.5, 0.5])
+    assert_close(mixture.log_prob(ALL).exp(), 0.5 / 64 + 0.5 * stored.log_prob(ALL).exp())
+    for seed in range(9):
+        assert mixture.sample(1, generator=stream(seed)).shape == (1, 1, 2, 3)
+    assert [module for module in mixture.modules() if module is not mixture] == [stored]
+
+
+def test_rare_flips_are_as_rare_in_half_precision():
+    model = StoredImages(torch.zeros(1, 1, 1, 1_000, dtype=torch.float16), flip=1e-4)
+    assert 60 < model.sample(1_000, generator=stream()).float().sum() < 140  # 100 expected, with a deviation of 10
+
+
+def test_a_share_that_rounds_up_to_one_draws_the_last_stored_image(monkeypatch):
+    monkeypatch.setattr(rulers, "_uniform", lambda n, like, generator: torch.ones(n, *like.shape, dtype=F64))
+    assert torch.equal(StoredImages(FEW, flip=0.2).sample(2), FEW[[-1, -1]])
