@@ -23,6 +23,7 @@ def wav(waveform: Tensor, *, rate: int = 8000) -> bytes:
     (b'RIFF', 52)
     """
     axes("waveform", waveform, "t")
+    _check_rate(rate)
     if not waveform.is_floating_point():
         raise ValueError(f"amplitudes are floats in [-1, 1], found {waveform.dtype}: divide int16 by 32767")
     if waveform.isnan().any():
@@ -54,6 +55,9 @@ class Players:
     """
 
     def __init__(self, sounds: Mapping[str, Tensor], *, rate: int = 8000) -> None:
+        _check_rate(rate)
+        for name, sound in sounds.items():
+            axes(f"sound {name!r}", sound, "t")
         self.sounds, self.rate = dict(sounds), rate
 
     def __repr__(self) -> str:
@@ -70,3 +74,8 @@ class Players:
                 f'src="data:audio/wav;base64,{data}"></audio></p>'
             )
         return f'<div class="players">{"".join(rows)}</div>'
+
+
+def _check_rate(rate: int) -> None:
+    if rate < 1:
+        raise ValueError(f"rate is at least 1, found {rate}")

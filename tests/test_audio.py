@@ -57,3 +57,16 @@ def test_half_precision_and_gradients_are_sound_too_and_an_empty_sound_is_a_head
 def test_bad_sound_is_named(sound, message):
     with pytest.raises(ValueError, match=message):
         wav(sound)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: wav(torch.zeros(3), rate=0), "rate is at least 1, found 0"),
+        (lambda: Players({"a": torch.zeros(3)}, rate=0), "rate is at least 1, found 0"),
+        (lambda: Players({"a": torch.zeros(1, 8000)}), r"sound 'a' is \(t,\), found shape \(1, 8000\)"),
+    ],
+)
+def test_what_cannot_be_played_is_named_before_it_is_shown(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

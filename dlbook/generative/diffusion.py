@@ -118,6 +118,7 @@ def decoder_term(x0: Tensor, guess: Tensor, std: Tensor | float, *, levels: int)
     if levels < 2:
         raise ValueError(f"pixels have at least 2 levels, found {levels}")
     axes("guess", guess, " ".join(map(str, x0.shape)))
+    x0, guess = (p.to(torch.promote_types(p.dtype, torch.float32)) for p in (x0, guess))  # half has no tails
     half = 1 / (levels - 1)
     away, inside = (x0 - guess).abs(), x0.abs() < 1 - half / 2
     # between two edges on the far side of the mean, where the tails of the normal keep their digits
@@ -150,7 +151,7 @@ class Diffusion(nn.Module):
     shape : tuple of int
         Of one example.
     alpha_bar : (T + 1,)
-        A schedule.
+        A schedule: 1 at time 0, then less and less, but never 0.
     levels : int
         Values that a pixel can have, evenly from 0 to 1.
     classes : int
@@ -176,6 +177,9 @@ class Diffusion(nn.Module):
         self.network, self.shape, self.levels, self.classes = network, tuple(shape), levels, classes
         # no buffer, for half precision would ruin it
         self.alpha_bar = alpha_bar.detach().to("cpu", torch.float64, copy=True)
+        if self.alpha_bar[0] != 1 or not (self.alpha_bar.diff() < 0).all() or not self.alpha_bar[-1] > 0:
+            ends = f"{self.alpha_bar[0].item()} at first and {self.alpha_bar[-1].item()} at last"
+            raise ValueError(f"alpha_bar falls at each time, from 1 down to more than 0, found {ends}")
         self.steps = len(alpha_bar) - 1
 
     def extra_repr(self) -> str:
@@ -186,7 +190,9 @@ class Diffusion(nn.Module):
         """Return the noise that the network sees in x (b, ...) at times t / T (b,) of labels (b,)."""
         t = (time.double() * self.steps).round().long()
         signal, spread = at_time(self.alpha_bar.sqrt(), t, x), at_time((1 - self.alpha_bar).sqrt(), t, x)
-        return spread * x + signal * cast(Tensor, self.network(x, time, y))
+        velocity = cast(Tensor, self.network(x, time, y))
+        axes("velocity", velocity, " ".join(map(str, x.shape)))
+        return spread * x + signal * velocity
 
     def scaled(self, x: Tensor) -> Tensor:
         """Map pixels (b, ...) from [0, 1] to [-1, 1]."""

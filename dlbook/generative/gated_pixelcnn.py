@@ -101,6 +101,8 @@ class GatedPixelCNN(nn.Module):
         if layers < 1 or kernel % 2 == 0 or first % 2 == 0:
             raise ValueError(f"at least one layer and odd kernels, found {layers} layers, kernels {kernel} and {first}")
         self.size = (size, size) if isinstance(size, int) else size
+        if min(*self.size, channels) < 1:
+            raise ValueError(f"size and channels are at least 1, found size {self.size} and {channels} channels")
         self.rows = 1 + first // 2 + (layers - 1) * (kernel // 2)  # how many rows up a pixel sees
         place = {"device": device, "dtype": dtype}
         self.layers = nn.ModuleList(

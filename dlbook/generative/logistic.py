@@ -23,7 +23,7 @@ def bin_log_prob(codes: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     codes : int64
         0 to 255; broadcasts with ``mean`` and ``scale``.
     mean, scale : float
-        In units of amplitude, full scale 1.
+        In units of amplitude, full scale 1. Half precision is computed in single.
 
     Examples
     --------
@@ -33,6 +33,7 @@ def bin_log_prob(codes: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     """
     if codes.dtype != torch.int64:
         raise ValueError(f"codes are int64, found {codes.dtype}: codes.long() makes them of bytes")
+    mean = mean.to(torch.promote_types(mean.dtype, torch.float32))
     edges = code_edges(device=mean.device, dtype=mean.dtype)
     lower = (edges[(codes - 1).clamp(min=0)] - mean) / scale
     upper = (edges[codes.clamp(max=254)] - mean) / scale

@@ -62,4 +62,6 @@ def decode(codes: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
 
 def code_edges(*, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Tensor:
     """Return the 255 amplitudes at which one code gives way to the next: below the first of them lies code 0."""
-    return expand((torch.arange(255, device=device, dtype=dtype or torch.get_default_dtype()) + 0.5) / 127.5 - 1)
+    dtype = dtype or torch.get_default_dtype()
+    fine = torch.promote_types(dtype, torch.float32)  # half precision cannot tell the levels apart
+    return expand((torch.arange(255, device=device, dtype=fine) + 0.5) / 127.5 - 1).to(dtype)

@@ -5,7 +5,7 @@ channel. Paper → code: h → ``channels`` (between the blocks there are 2h).
 Axes: b images, c channels, h rows, w columns.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -90,6 +90,7 @@ class MaskedConv2d(nn.Module):
         )  # fmt: skip
         self.register_buffer("mask", visible.to(self.conv.weight), persistent=False)
         self.kind = mask
+        self.register_load_state_dict_post_hook(_renew_mask)  # it is not in the state dict, and may be on no device
 
     def extra_repr(self) -> str:
         """Name the mask."""
@@ -98,6 +99,13 @@ class MaskedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, c, h, w) to (b, out, h, w)."""
         return F.conv2d(x, self.conv.weight * self.mask, self.conv.bias, padding=self.conv.padding)
+
+
+def _renew_mask(module: nn.Module, _: Any) -> None:
+    """Write the mask anew where the weights are: after ``to_empty`` it would hold what was in memory."""
+    layer = cast(MaskedConv2d, module)
+    rows, columns = layer.conv.kernel_size
+    layer.mask = raster_mask((rows, columns), layer.kind).to(layer.conv.weight)
 
 
 class Block(nn.Module):
@@ -151,6 +159,9 @@ class PixelCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.size = (size, size) if isinstance(size, int) else size
+        if min(*self.size, channels) < 1 or layers < 0:
+            found = f"size {self.size}, {channels} channels and {layers} layers"
+            raise ValueError(f"size and channels are at least 1, layers at least 0, found {found}")
         self.reach = first // 2 + layers * (kernel // 2)  # how many rows up, and columns to either side, a pixel sees
         place = {"device": device, "dtype": dtype}
         self.first = MaskedConv2d(1, 2 * channels, first, mask="A", generator=generator, device=device, dtype=dtype)

@@ -238,6 +238,9 @@ class PixelRNN(nn.Module):
         if layer not in LAYERS:
             raise ValueError(f"layer is one of {', '.join(LAYERS)}, found {layer!r}")
         self.size = (size, size) if isinstance(size, int) else size
+        if min(*self.size, hidden) < 1 or layers < 0:
+            found = f"size {self.size}, {hidden} hidden and {layers} layers"
+            raise ValueError(f"size and hidden are at least 1, layers at least 0, found {found}")
         place: dict[str, Any] = {"generator": generator, "device": device, "dtype": dtype}
         self.first = MaskedConv2d(1, 2 * hidden, first, mask="A", **place)
         self.layers = nn.Sequential(

@@ -77,7 +77,8 @@ class PredictiveWaveNet(nn.Module):
     ) -> None:
         super().__init__()
         if min(channels, gated, skip, n_logistics, order, hop, len(dilations)) < 1 or not 0 < memory < 1:
-            raise ValueError(f"sizes are at least 1 and memory lies in (0, 1), found memory {memory}")
+            found = f"sizes {channels}, {gated}, {skip}, {n_logistics}, {order} and {hop}, {len(dilations)} dilations"
+            raise ValueError(f"sizes are at least 1 and memory lies in (0, 1), found {found} and memory {memory}")
         placed = {"generator": generator, "device": device, "dtype": dtype}
         self.order, self.memory, self.hop, self.n_logistics = order, memory, hop, n_logistics
         self.inputs = drawn(nn.Conv1d, 4, channels, 1, **placed)  # type: ignore[arg-type]
@@ -137,6 +138,8 @@ class PredictiveWaveNet(nn.Module):
     @torch.no_grad()
     def sample(self, n: int, length: int, *, generator: Generator | None = None) -> Tensor:
         """Draw codes int64 (n, length); predictor and network keep their states from sample to sample."""
+        if min(n, length) < 0:
+            raise ValueError(f"n and length are at least 0, found {n} and {length}")
         weight = self.inputs.weight
         device = weight.device if generator is None else generator.device
         fine = torch.promote_types(weight.dtype, torch.float32)

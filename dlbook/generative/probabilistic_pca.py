@@ -3,7 +3,7 @@
 Tipping, Bishop (1999), JRSS B 61(3), 611-622: the model and its maximum likelihood in closed form; Lucas, Tucker,
 Grosse, Norouzi (2019), arXiv:1911.02469: the linear autoencoder.  Paper → code: t → ``x``, x → z, W → ``weight``,
 μ → ``mean``, σ² → ``noise_var``, q → ``latent``; of Lucas et al. V → ``encoder``, D → ``log_var``.  Axes: n or b
-examples, d coordinates of x, q coordinates of z.  Densities are in nats.
+examples, d coordinates of x, q coordinates of z.  Densities are in nats, in float32 at least.
 """
 
 import math
@@ -53,7 +53,7 @@ def maximum_likelihood(x: Tensor, latent: int) -> PrincipalComponents:
         raise ValueError(f"latent is between 1 and {d - 1}, one less than the {d} coordinates, found {latent}")
     mean = x.mean(dim=0)
     variances, directions = torch.linalg.eigh((x - mean).T @ (x - mean) / n)  # ascending
-    noise_var = variances[: d - latent].mean()
+    noise_var = variances[: d - latent].mean().clamp(min=0)  # of zeros rounding may make less
     lengths = (variances[d - latent :] - noise_var).clamp(min=0).sqrt()
     return PrincipalComponents(mean, (directions[:, d - latent :] * lengths).flip(1), noise_var)
 
@@ -72,6 +72,7 @@ def log_prob(x: Tensor, mean: Tensor, weight: Tensor, noise_var: Tensor) -> Tens
     d, q = axes("weight", weight, "d q")
     axes("mean", mean, "d", d=d)
     axes("x", x, "b d", d=d)
+    x, mean, weight, noise_var = (_precise(t) for t in (x, mean, weight, noise_var))
     away = x - mean
     root = torch.linalg.cholesky(_inner(weight, noise_var))
     log_det = (d - q) * noise_var.log() + 2 * root.diagonal().log().sum()
@@ -92,8 +93,14 @@ def posterior(x: Tensor, mean: Tensor, weight: Tensor, noise_var: Tensor) -> tup
     d, _ = axes("weight", weight, "d q")
     axes("mean", mean, "d", d=d)
     axes("x", x, "b d", d=d)
+    x, mean, weight = (_precise(t) for t in (x, mean, weight))
     inverse = torch.linalg.inv(_inner(weight, noise_var))
     return (x - mean) @ weight @ inverse, noise_var * inverse
+
+
+def _precise(x: Tensor) -> Tensor:
+    """Return half precision as float32: matrices of it cannot be factored."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _inner(weight: Tensor, noise_var: Tensor) -> Tensor:

@@ -46,14 +46,15 @@ class IndependentPixels(nn.Module):
 
     def __init__(self, x: Tensor) -> None:
         super().__init__()
-        _floats("x", x)
+        _pixels(x)
         wide = torch.promote_types(x.dtype, torch.float32)  # half precision cannot count to 60,000
-        self.register_buffer("probability", (x.sum(dim=0, dtype=wide) + 1) / (len(x) + 2))
+        self.register_buffer("probability", (x.detach().sum(dim=0, dtype=wide) + 1) / (len(x) + 2))
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) (b,) in nats of images x (b, c, h, w)."""
         _floats("x", x, self.probability)
-        return (torch.xlogy(x, self.probability) + torch.xlogy(1 - x, 1 - self.probability)).sum(dim=(1, 2, 3))
+        x, p = (t.to(torch.promote_types(t.dtype, torch.float32)) for t in (x, self.probability))
+        return (torch.xlogy(x, p) + torch.xlogy(1 - x, 1 - p)).sum(dim=(1, 2, 3))
 
     def sample(self, n: int, *, generator: Generator | None = None) -> Tensor:
         """Draw ``n`` images (n, c, h, w) of zeros and ones."""
@@ -81,11 +82,11 @@ class StoredImages(nn.Module):
 
     def __init__(self, x: Tensor, *, flip: float) -> None:
         super().__init__()
-        _floats("x", x)
+        _pixels(x)
         if len(x) == 0 or not 0 < flip < 1:
             raise ValueError(f"at least one image and a flip between 0 and 1, found {len(x)} and {flip}")
         self.flip = flip
-        self.register_buffer("stored", x.clone())
+        self.register_buffer("stored", x.detach().clone())
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) (b,) in nats of images x (b, c, h, w)."""
@@ -166,3 +167,10 @@ def _floats(name: str, x: Tensor, like: Tensor | None = None) -> None:
         raise ValueError(f"{name} is (b, {', '.join(map(str, like.shape))}), found shape {tuple(x.shape)}")
     if not x.is_floating_point():
         raise ValueError(f"{name} holds pixels 0 or 1 as floats, found {x.dtype}: (x >= 128).float() for bytes")
+
+
+def _pixels(x: Tensor) -> None:
+    """Refuse what a model of binary images cannot be made of."""
+    _floats("x", x)
+    if not x.is_meta and (wrong := (x != 0) & (x != 1)).any():
+        raise ValueError(f"x holds pixels 0 or 1, found {x[wrong][0].item()}: (x >= 0.5).float() for gray ones")

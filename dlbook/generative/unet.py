@@ -33,6 +33,8 @@ def time_features(time: Tensor, d: int) -> Tensor:
             [0., 0., 1., 1.]])
     """
     axes("time", time, "b")
+    if not time.is_floating_point():
+        raise ValueError(f"time is of times in [0, 1], floats, found {time.dtype}: divide step numbers by their last")
     if d < 2 or d % 2:
         raise ValueError(f"d is even and at least 2, a sine and a cosine for each frequency, found {d}")
     frequency = torch.logspace(0, 2, d // 2, device=time.device)
@@ -66,6 +68,8 @@ class Block(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if channels < 1 or channels % 8:
+            raise ValueError(f"channels is a multiple of 8, found {channels}")
         options: dict[str, Any] = {"generator": generator, "device": device, "dtype": dtype}
         self.norm1 = nn.GroupNorm(channels // 8, channels, device=device, dtype=dtype)
         self.conv1 = drawn(nn.Conv2d, channels, channels, 3, padding=1, **options)

@@ -238,11 +238,15 @@ class WaveNet(nn.Module):
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """Return the log-probability of each sequence of codes int64 (b, t) in nats, (b,): eq. (1)."""
-        return -F.cross_entropy(self(codes), codes, reduction="none").sum(dim=-1)
+        logits = self(codes)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # half precision is summed in single
+        return -F.cross_entropy(logits, codes, reduction="none").sum(dim=-1)
 
     @torch.no_grad()
     def sample(self, n: int, length: int, *, generator: Generator | None = None) -> Tensor:
         """Draw codes int64 (n, length), each from its block of queues: O(blocks) products a sample, not O(field)."""
+        if min(n, length) < 0:
+            raise ValueError(f"n and length are at least 0, found {n} and {length}")
         weight = self.embed.weight
         device = weight.device if generator is None else generator.device
         fine = torch.promote_types(weight.dtype, torch.float32)
@@ -267,7 +271,9 @@ class WaveNet(nn.Module):
 
 
 def check_codes(codes: Tensor) -> None:
-    """Refuse what is not a batch of sequences of codes, int64 (b, t)."""
-    axes("codes", codes, "b t")
+    """Refuse what is not a batch of sequences of one or more codes, int64 (b, t)."""
+    _, t = axes("codes", codes, "b t")
+    if t < 1:
+        raise ValueError(f"codes is (b, t) with t at least 1, found shape {tuple(codes.shape)}")
     if codes.dtype != torch.int64:
         raise ValueError(f"codes are int64, found {codes.dtype}: codes.long() makes them of bytes")

@@ -249,6 +249,20 @@ def test_times_are_uniform_from_one_to_the_last():
     assert (counts[1:] - 2000).abs().max() < 200
 
 
+class First(nn.Module):
+    """A network that forgets all but one channel, which would broadcast."""
+
+    def forward(self, x, time, y=None):
+        return x[:, :1]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_decoder_takes_half_precision(dtype):
+    x0, guess = torch.tensor([[1.0, -1.0, 1.0]]), torch.tensor([[0.5, 0.25, -0.5]])
+    half = decoder_term(x0.to(dtype), guess.to(dtype), 0.5, levels=2)
+    assert_close(half, decoder_term(x0, guess, 0.5, levels=2), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -270,6 +284,14 @@ def test_times_are_uniform_from_one_to_the_last():
         (
             lambda: velocity_loss(torch.ones(2, 3), torch.ones(2, 1), torch.ones(2).long(), ALPHA_BAR),
             r"noise is \(2, 3\)",
+        ),
+        (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=ALPHA_BAR[1:]), "from 1 down"),
+        (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=ALPHA_BAR.flip(0)), "from 1 down"),
+        (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=torch.tensor([1.0, 0.5, 0.0])), "more than 0, found .*0.0"),
+        (lambda: Diffusion(nn.Identity(), (2,), alpha_bar=torch.tensor([1.0, torch.nan])), "found .*nan"),
+        (
+            lambda: Diffusion(First(), (2,), alpha_bar=ALPHA_BAR)(torch.ones(3, 2)),
+            r"velocity is \(3, 2\), found shape \(3, 1\)",
         ),
     ],
 )

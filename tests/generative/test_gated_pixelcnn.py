@@ -101,6 +101,8 @@ def test_composes_with_torch():
         (lambda: GatedPixelCNN(5, layers=0), "at least one layer and odd kernels, found 0 layers"),
         (lambda: GatedPixelCNN(5, kernel=4), "kernels 4 and 7"),
         (lambda: GatedPixelCNN(5, first=6), "kernels 3 and 6"),
+        (lambda: GatedPixelCNN(5, channels=0), r"at least 1, found size \(5, 5\) and 0 channels"),
+        (lambda: GatedPixelCNN((0, 5)), r"at least 1, found size \(0, 5\) and 16 channels"),
         (lambda: GatedPixelCNN(5)(torch.zeros(2, 1, 5, 7)), r"x is \(b, 1, 5, 5\), found shape \(2, 1, 5, 7\)"),
         (lambda: GatedPixelCNN(5)(torch.zeros(2, 1, 5, 5).bool()), "floating numbers, found torch.bool"),
     ],

@@ -60,3 +60,9 @@ def test_a_draw_is_scipys_quantile_and_finite_at_zero_and_one():
     expected = torch.from_numpy(stats.logistic.ppf(uniform.numpy(), loc=2, scale=3))
     assert_close(draw_logistic(torch.tensor(2.0), torch.tensor(3.0), uniform), expected)
     assert draw_logistic(torch.tensor(0.0), torch.tensor(1.0), torch.tensor([0.0, 1.0])).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_single(dtype):
+    mean, scale = MEAN.to(dtype), SCALE.to(dtype)
+    assert_close(bin_log_prob(CODES, mean, scale), bin_log_prob(CODES, mean.float(), scale.float()), rtol=0, atol=0)

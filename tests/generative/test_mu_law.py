@@ -82,3 +82,8 @@ def test_works_under_compile_and_vmap():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_edges_in_half_precision_are_rounded_once(dtype):
+    assert torch.equal(code_edges(dtype=dtype), code_edges().to(dtype))

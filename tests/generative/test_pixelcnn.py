@@ -1,5 +1,6 @@
 """Masked convolutions against masks and loops written by hand, the past that gradients see, and torch."""
 
+import copy
 import itertools
 import math
 
@@ -99,6 +100,19 @@ def test_composes_with_torch():
     assert_close(PixelCNN((5, 7), channels=3, layers=2, generator=stream())(x), model(x), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_model_without_memory_gets_its_masks_with_its_weights(assign):
+    model, x = PixelCNN(5, channels=2, layers=1, generator=stream()), torch.ones(2, 1, 5, 5)
+    other = PixelCNN(5, channels=2, layers=1, device="meta")
+    if not assign:
+        other = other.to_empty(device="cpu")  # what was in memory before is what a mask holds
+        for layer in other.modules():
+            if isinstance(layer, MaskedConv2d):
+                layer.mask.fill_(torch.nan)
+    other.load_state_dict(model.state_dict(), assign=assign)
+    assert torch.equal(copy.deepcopy(other)(x), model(x))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -107,6 +121,9 @@ def test_composes_with_torch():
         (lambda: raster_mask((2, 3), "A"), "found 'A' and 2 x 3"),
         (lambda: PixelCNN(5)(torch.zeros(2, 1, 5, 7)), r"x is \(b, 1, 5, 5\), found shape \(2, 1, 5, 7\)"),
         (lambda: PixelCNN(5)(torch.zeros(2, 1, 5, 5).byte()), "floating numbers, found torch.uint8"),
+        (lambda: PixelCNN(5, layers=-1), "layers at least 0, found .* -1 layers"),
+        (lambda: PixelCNN((5, 0)), r"at least 1, .* found size \(5, 0\), 16 channels"),
+        (lambda: PixelCNN(5, channels=0), r"at least 1, .* found size \(5, 5\), 0 channels"),
     ],
 )
 def test_bad_input_is_named(call, message):

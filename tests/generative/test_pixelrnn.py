@@ -167,6 +167,9 @@ def test_composes_with_torch(layer):
     ("call", "message"),
     [
         (lambda: PixelRNN(5, layer="column"), "layer is one of row, diagonal, found 'column'"),
+        (lambda: PixelRNN(5, hidden=0), r"at least 1, .* found size \(5, 5\), 0 hidden and 2 layers"),
+        (lambda: PixelRNN((5, 0)), r"at least 1, .* found size \(5, 0\), 16 hidden and 2 layers"),
+        (lambda: PixelRNN(5, layers=-1), "layers at least 0, found .* -1 layers"),
         (lambda: PixelRNN(5)(torch.zeros(2, 1, 5, 7)), r"x is \(b, 1, 5, 5\), found shape \(2, 1, 5, 7\)"),
         (lambda: PixelRNN(5)(torch.zeros(2, 1, 5, 5).byte()), "floating numbers, found torch.uint8"),
     ],

@@ -159,6 +159,10 @@ def test_sampling_needs_no_gradient_and_takes_nothing_for_an_answer():
         (lambda: small(order=0), "at least 1"),
         (lambda: small()(torch.zeros(2, 7)), "codes are int64, found torch.float32"),
         (lambda: small().log_prob(torch.zeros(7, dtype=torch.long)), r"codes is \(b, t\), found shape \(7,\)"),
+        (lambda: small(gated=0), "found sizes 3, 0, 7, 2, 3 and 4, 2 dilations and memory 0.99"),
+        (lambda: small().sample(-1, 5), "at least 0, found -1 and 5"),
+        (lambda: small().sample(2, -1), "at least 0, found 2 and -1"),
+        (lambda: small().log_prob(torch.zeros(2, 0, dtype=torch.long)), r"found shape \(2, 0\)"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -157,3 +157,19 @@ def test_weights_are_drawn_with_deviation_one_over_root_d():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_few_examples_leave_no_variance_and_never_less():
+    for seed in range(5):
+        x = noise(3, 10, seed=seed, dtype=torch.float32)  # 3 points lie in a plane: of 10 directions 8 have variance 0
+        assert 0 <= maximum_likelihood(x, 5).noise_var < 1e-6
+
+
+def test_half_precision_is_computed_in_single():
+    model = random_vae().bfloat16()
+    x = X.bfloat16()
+    expected = copy.deepcopy(model).float().log_prob(x.float())
+    assert_close(model.log_prob(x), expected, rtol=1e-2, atol=0)
+    parts = (model.mean, model.weight, model.log_noise_var)
+    for ours, theirs in zip(posterior(x, *parts), posterior(x.float(), *(p.float() for p in parts)), strict=True):
+        assert_close(ours, theirs, rtol=0, atol=0)

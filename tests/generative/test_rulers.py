@@ -1,5 +1,6 @@
 """Models without training, against sums over all images and against the share with which they draw each."""
 
+import copy
 import itertools
 import math
 
@@ -152,3 +153,28 @@ def test_rare_flips_are_as_rare_in_half_precision():
 def test_a_share_that_rounds_up_to_one_draws_the_last_stored_image(monkeypatch):
     monkeypatch.setattr(rulers, "_uniform", lambda n, like, generator: torch.ones(n, *like.shape, dtype=F64))
     assert torch.equal(StoredImages(FEW, flip=0.2).sample(2), FEW[[-1, -1]])
+
+
+@pytest.mark.parametrize("kind", [IndependentPixels, lambda x: StoredImages(x, flip=0.1)])
+@pytest.mark.parametrize("pixel", [0.5, 255.0, -1.0, torch.nan])
+def test_other_pixels_than_zero_and_one_are_named(kind, pixel):
+    x = FEW.clone()
+    x[1, 0, 1, 2] = pixel
+    with pytest.raises(ValueError, match=f"0 or 1, found {pixel}"):
+        kind(x)
+    assert kind(FEW.to("meta")).log_prob(FEW.to("meta")).shape == (5,)
+
+
+@pytest.mark.parametrize("kind", [IndependentPixels, lambda x: StoredImages(x, flip=0.1)])
+def test_what_is_stored_has_no_history(kind):
+    model = kind(FEW.clone().requires_grad_())
+    assert not model.sample(2).requires_grad
+    assert_close(copy.deepcopy(model).log_prob(FEW), kind(FEW).log_prob(FEW), rtol=0, atol=0)
+
+
+def test_independent_pixels_in_half_precision_are_summed_in_single():
+    x = (noise(3, 1, 28, 28) > 0).bfloat16()
+    model = IndependentPixels(x).bfloat16()
+    p = model.probability.double()
+    expected = torch.where(x == 1, p, 1 - p).log().sum(dim=(1, 2, 3))
+    assert_close(model.log_prob(x).double(), expected, rtol=1e-6, atol=0)

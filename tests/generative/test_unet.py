@@ -123,6 +123,10 @@ def test_composes_with_torch():
         (lambda: UNet()(torch.zeros(2, 1, 32, 32), torch.zeros(2)), r"x is \(b, 1, 28, 28\)"),
         (lambda: UNet()(torch.zeros(2, 1, 28, 28), torch.zeros(3)), r"time is \(2,\)"),
         (lambda: UNet()(torch.zeros(2, 1, 28, 28), torch.zeros(2), torch.zeros(1).long()), r"y is \(2,\)"),
+        (lambda: time_features(torch.arange(3), 4), "times in .*, found torch.int64"),
+        (lambda: UNet()(torch.zeros(2, 1, 28, 28), torch.ones(2).long()), "times in .*, found torch.int64"),
+        (lambda: Block(12), "a multiple of 8, found 12"),
+        (lambda: Block(0), "a multiple of 8, found 0"),
     ],
 )
 def test_bad_input_is_named(call, message):

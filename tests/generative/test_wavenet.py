@@ -233,8 +233,18 @@ def test_sampling_needs_no_gradient_keeps_the_mode_and_its_stream():
         (lambda: WaveNet(dilations=[]), "0 dilations"),
         (lambda: small()(torch.zeros(7, dtype=torch.long)), r"codes is \(b, t\), found shape \(7,\)"),
         (lambda: small().log_prob(torch.zeros(2, 7, dtype=torch.uint8)), "codes are int64, found torch.uint8"),
+        (lambda: small().sample(-1, 5), "at least 0, found -1 and 5"),
+        (lambda: small().sample(2, -1), "at least 0, found 2 and -1"),
+        (lambda: small().log_prob(torch.zeros(2, 0, dtype=torch.long)), r"found shape \(2, 0\)"),
     ],
 )
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_half_precision_is_summed_in_single():
+    model = small(dtype=torch.bfloat16)
+    codes = torch.randint(11, (2, 300), generator=stream(1))
+    expected = model(codes).double().log_softmax(dim=1).gather(1, codes[:, None]).sum(dim=(1, 2))
+    assert_close(model.log_prob(codes).double(), expected, rtol=1e-6, atol=0)
