@@ -8,7 +8,7 @@ Axes: b sentences, s words of the source, t of the target, v of the vocabulary, 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -292,6 +292,7 @@ class Transformer(nn.Module):
         self.dropout = nn.Dropout(dropout)
         codes = sinusoids(longest, d_model, device=device, dtype=dtype)
         self.register_buffer("codes", codes, persistent=False)
+        self.register_load_state_dict_post_hook(_renew_codes)
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Map (b, s) to the memory (b, s, m) and the mask of what is not padding (b, 1, s)."""
@@ -359,3 +360,10 @@ class Transformer(nn.Module):
 
     def _score(self, x: Tensor) -> Tensor:
         return F.linear(self.decoder_norm(x), self.target_embedding.weight)
+
+
+def _renew_codes(module: nn.Module, _: Any) -> None:
+    """Write the codes of positions anew where the weights are: after ``to_empty`` they would be what was in memory."""
+    model = cast(Transformer, module)
+    weight = model.source_embedding.weight
+    model.codes = sinusoids(model.longest, model.d_model, device=weight.device, dtype=weight.dtype)

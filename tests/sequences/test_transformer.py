@@ -289,3 +289,15 @@ def test_the_embedding_may_be_wider_than_the_past_of_other_models():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_a_model_made_on_meta_has_its_positions_when_its_weights_come(assign):
+    sizes = {"d_model": 6, "n_heads": 3, "n_layers": 1, "d_ff": 11, "longest": 13}
+    ours, empty = Transformer(17, 19, **sizes, generator=stream()), Transformer(17, 19, **sizes, device="meta")
+    if not assign:
+        empty = empty.to_empty(device="cpu")
+        empty.codes.fill_(torch.nan)  # whatever lay in memory
+    empty.load_state_dict(ours.state_dict(), assign=assign)
+    assert torch.equal(empty.codes, sinusoids(13, 6))
+    assert torch.equal(empty.eval()(SOURCE, TARGET), ours.eval()(SOURCE, TARGET))
