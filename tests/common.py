@@ -73,3 +73,16 @@ def composes(layer: nn.Module, x: torch.Tensor) -> None:
     other = copy.deepcopy(layer)
     other.load_state_dict(doubled)
     assert_close(torch.func.functional_call(layer, doubled, (x,)), other(x))
+
+
+def learns_an_image_and_its_negative(model: nn.Module) -> None:
+    """Assert that a model of binary images 5 x 5 learns these two by heart, down to little more than the bit between them."""
+    one = (noise(1, 1, 5, 5, dtype=torch.float32) > 0).float()
+    x = torch.cat([one, 1 - one])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(200):
+        loss = -model.log_prob(x).mean()  # type: ignore[operator]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert np.log(2) - 1e-4 < loss.item() < 2.1  # of 17: a bit, and first pixels that look like padding

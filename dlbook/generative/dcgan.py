@@ -79,7 +79,7 @@ class DCGANGenerator(nn.Module):
     def sample(self, n: int, *, generator: Generator | None = None) -> Tensor:
         """Draw ``n`` images (n, image_channels, side, side), each by itself: norms use their running statistics."""
         if n < 0:
-            raise ValueError(f"n counts images, found {n}")
+            raise ValueError(f"n counts images, at least 0, found {n}")
         modes = {module: module.training for module in self.modules()}
         try:
             self.eval()

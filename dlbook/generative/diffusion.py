@@ -264,8 +264,8 @@ class Diffusion(nn.Module):
             Of the guidance, if there are labels; other than 0 doubles the cost.
         generator : torch.Generator, optional
         """
-        if n < 1:
-            raise ValueError(f"n is at least 1, found {n}")
+        if n < 0:
+            raise ValueError(f"n counts examples, at least 0, found {n}")
         like = next(self.network.parameters(), torch.zeros(()))
         noise = standard_normal(n, *self.shape, like=like, generator=generator)
         network: Network = self.noise

@@ -125,9 +125,10 @@ class Mixture(nn.Module):
 
     def __init__(self, models: Sequence[Density], weights: Sequence[float]) -> None:
         super().__init__()
+        weights = tuple(float(weight) for weight in weights)  # of a list, an array or a tensor
         if len(models) != len(weights) or not weights or min(weights) <= 0 or not abs(sum(weights) - 1) <= 1e-6:
-            raise ValueError(f"one positive weight for each of {len(models)} models, of sum 1, found {tuple(weights)}")
-        self.models, self.weights = tuple(models), tuple(weights)
+            raise ValueError(f"one positive weight for each of {len(models)} models, of sum 1, found {weights}")
+        self.models, self.weights = tuple(models), weights
         for k, model in enumerate(models):
             if isinstance(model, nn.Module):
                 self.add_module(f"model{k}", model)

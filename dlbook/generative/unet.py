@@ -194,6 +194,8 @@ class UNet(nn.Module):
     def forward(self, x: Tensor, time: Tensor, y: Tensor | None = None) -> Tensor:
         """Return (b, c, side, side) for images x (b, c, side, side), times (b,) in [0, 1] and labels int64 (b,)."""
         b, *_ = axes("x", x, "b c h w", c=self.in_channels, h=self.side, w=self.side)
+        if not x.is_floating_point():
+            raise ValueError(f"x is of floats, found {x.dtype}: scale bytes to [-1, 1] first")
         axes("time", time, "b", b=b)
         if y is None:
             y = torch.full_like(time, self.classes, dtype=torch.int64)

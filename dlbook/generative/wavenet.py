@@ -229,12 +229,21 @@ class WaveNet(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Map codes int64 (b, t) to logits (b, n_codes, t): those at t come from the codes before t alone."""
         check_codes(codes)
-        x = F.pad(self.embed(codes).transpose(1, 2), (1, 0))[..., :-1]  # moved by one: no code sees itself
+        x = F.pad(self._vectors(codes).transpose(1, 2), (1, 0))[..., :-1]  # moved by one: no code sees itself
         shown = torch.zeros((), dtype=x.dtype, device=x.device)
         for block in self.blocks:
             x, skip = block(x)
             shown = shown + skip
         return cast(Tensor, self.out(self.hidden(shown.relu()).relu()))
+
+    def _vectors(self, codes: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return cast(Tensor, self.embed(codes))
+        try:  # torch looks at every code anyway, on a CPU
+            return cast(Tensor, self.embed(codes))
+        except IndexError:
+            last, found = self.embed.num_embeddings - 1, f"{int(codes.min())} to {int(codes.max())}"
+            raise ValueError(f"codes are numbered 0 to {last}, found {found}") from None
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """Return the log-probability of each sequence of codes int64 (b, t) in nats, (b,): eq. (1)."""

@@ -140,7 +140,7 @@ def test_two_networks_learn_one_image():
         (lambda: DCGANGenerator(channels=0), "channels is at least 1, found 0"),
         (lambda: DCGANDiscriminator(image_channels=0), "image_channels is at least 1, found 0"),
         (lambda: DCGANDiscriminator(side=30), "side is a multiple of 4, found 30"),
-        (lambda: DCGANGenerator().sample(-1), "n counts images, found -1"),
+        (lambda: DCGANGenerator().sample(-1), "n counts images, at least 0, found -1"),
         (lambda: DCGANGenerator()(torch.zeros(2, 31)), r"z is \(b, 32\), found shape \(2, 31\)"),
         (lambda: DCGANDiscriminator()(torch.zeros(2, 28, 28)), r"x is \(b, 1, 28, 28\), found shape \(2, 28, 28\)"),
         (lambda: DCGANDiscriminator()(torch.zeros(2, 1, 28, 32)), r"x is \(b, 1, 28, 28\)"),

@@ -275,7 +275,7 @@ def test_decoder_takes_half_precision(dtype):
         (lambda: small()(torch.ones(0, 1, 8, 8)), "found none"),
         (lambda: Diffusion(UNet(), (1, 28, 28), alpha_bar=ALPHA_BAR).sample(1, torch.ones(1).long()), "classes 0"),
         (lambda: step_term(torch.ones(2, 3), torch.ones(2, 1), torch.full((2,), 2), ALPHA_BAR), r"guess is \(2, 3\)"),
-        (lambda: small().sample(0), "found 0"),
+        (lambda: small().sample(-1), "at least 0, found -1"),
         (lambda: small().sample(2, torch.ones(3).long()), r"y is \(2,\)"),
         (lambda: small().sample(2, steps=12), "from 1 to 11 steps"),
         (lambda: decoder_term(torch.ones(2, 3), torch.ones(2, 3), 1.0, levels=1), "at least 2 levels"),
@@ -298,3 +298,8 @@ def test_decoder_takes_half_precision(dtype):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_no_example_may_be_asked_for(steps):
+    assert small().sample(0, steps=steps).shape == (0, 1, 8, 8)

@@ -178,3 +178,9 @@ def test_independent_pixels_in_half_precision_are_summed_in_single():
     p = model.probability.double()
     expected = torch.where(x == 1, p, 1 - p).log().sum(dim=(1, 2, 3))
     assert_close(model.log_prob(x).double(), expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("weights", [torch.tensor([0.3, 0.7], dtype=F64), torch.tensor([0.3, 0.7], dtype=F64).numpy()])
+def test_weights_may_be_a_tensor_or_an_array(weights):
+    stored, pixels, mixture = models()
+    assert torch.equal(Mixture([stored, pixels], weights).log_prob(ALL), mixture.log_prob(ALL))

@@ -111,6 +111,7 @@ def test_composes_with_torch():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: UNet()(torch.zeros(2, 1, 28, 28).byte(), torch.zeros(2)), "x is of floats, found torch.uint8"),
         (lambda: UNet(0), "channels 0"),
         (lambda: time_features(torch.zeros(2), 5), "found 5"),
         (lambda: time_features(torch.zeros(2), 0), "found 0"),

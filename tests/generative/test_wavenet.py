@@ -233,6 +233,7 @@ def test_sampling_needs_no_gradient_keeps_the_mode_and_its_stream():
         (lambda: WaveNet(dilations=[]), "0 dilations"),
         (lambda: small()(torch.zeros(7, dtype=torch.long)), r"codes is \(b, t\), found shape \(7,\)"),
         (lambda: small().log_prob(torch.zeros(2, 7, dtype=torch.uint8)), "codes are int64, found torch.uint8"),
+        (lambda: small().log_prob(torch.tensor([[0, 3, 999]])), "codes are numbered 0 to [0-9]+, found 0 to 999"),
         (lambda: small().sample(-1, 5), "at least 0, found -1 and 5"),
         (lambda: small().sample(2, -1), "at least 0, found 2 and -1"),
         (lambda: small().log_prob(torch.zeros(2, 0, dtype=torch.long)), r"found shape \(2, 0\)"),
