@@ -1,0 +1,123 @@
+"""What all attacks share: what they return, what they refuse, and how they look into a model without leaving a trace.
+
+Words: an attack is *untargeted* if any wrong class will do, and *targeted* if it must be a given one.  Axes: b images,
+k classes; the axes of one image are whatever the model takes.  Sizes of perturbations are in the units of the images:
+epsilon = 8 / 255 is eight steps of gray where white is 1.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dlbook._checks import axes
+
+__all__ = ["Attack", "Bounds", "Model", "check_budget", "check_images", "check_labels", "logits", "undisturbed"]
+
+Model = Callable[[Tensor], Tensor]  # images (b, ...) to logits (b, k): a module, a function, a composition
+Bounds = tuple[float, float]  # the least and the largest value that a pixel may have
+
+
+class Attack(NamedTuple):
+    """What an attack found.
+
+    Attributes
+    ----------
+    adversarial : (b, ...)
+        The images as changed, inside the bounds, with the shape, dtype and device of those attacked; without gradients.
+    success : (b,) bool
+        Whether the answer was turned: untargeted, from the label given to another class; targeted, from another class
+        to the target.  An image on which the model was wrong before the attack is no success of the attack.
+    iterations : (b,) int64
+        Steps along a gradient that the image took.
+    """
+
+    adversarial: Tensor
+    success: Tensor
+    iterations: Tensor
+
+
+@contextmanager
+def undisturbed(model: Model) -> Iterator[None]:
+    """Let an attack use ``model`` in evaluation mode and with gradients, and leave all as it was.
+
+    Modules are switched to evaluation, so that dropout does not draw and running statistics do not move; each of
+    them gets its own mode back, even if the attack raises.  Gradients are recorded although the caller may have
+    switched them off; those of the parameters stay untouched as long as only ``torch.autograd.grad`` is called.
+
+    Examples
+    --------
+    >>> layer = nn.Dropout()
+    >>> with undisturbed(layer):
+    ...     print(layer.training)
+    False
+    >>> layer.training
+    True
+    """
+    modes = [(module, module.training) for module in model.modules()] if isinstance(model, nn.Module) else []
+    try:
+        for module, _ in modes:
+            module.training = False
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def check_images(x: Tensor, bounds: Bounds) -> None:
+    """Refuse what is not a batch (b, ...) of finite floats inside ``bounds``.
+
+    Examples
+    --------
+    >>> check_images(torch.tensor([[0.5, 1.5]]), (0, 1))
+    Traceback (most recent call last):
+        ...
+    ValueError: pixels of x lie in bounds=(0, 1), found 0.5 to 1.5
+    """
+    low, high = bounds
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"bounds are two finite numbers, the lesser first, found {bounds}")
+    if x.ndim < 2 or not x.is_floating_point():
+        hint = ": x / 255 makes floats between 0 and 1 of bytes" if x.dtype == torch.uint8 else ""
+        raise ValueError(f"x is a batch (b, ...) of floats, found {x.dtype} {tuple(x.shape)}{hint}")
+    if x.numel():
+        least, most = x.amin().item(), x.amax().item()
+        if not (low <= least and most <= high):  # also where they are NaN
+            raise ValueError(f"pixels of x lie in bounds={bounds}, found {least:g} to {most:g}")
+
+
+def check_labels(y: Tensor, x: Tensor, *, name: str = "y") -> None:
+    """Refuse what is not one class number, int64, for each image of ``x``."""
+    axes(name, y, "b", b=len(x))
+    if y.dtype != torch.int64:
+        raise ValueError(f"{name} holds class numbers of dtype torch.int64, found {y.dtype}")
+
+
+def check_budget(**budgets: float) -> None:
+    """Refuse a size that is negative, infinite or no number.
+
+    Examples
+    --------
+    >>> check_budget(epsilon=-0.1)
+    Traceback (most recent call last):
+        ...
+    ValueError: epsilon is a finite size of at least 0, in the units of x, found -0.1
+    """
+    for name, size in budgets.items():
+        if not (math.isfinite(size) and size >= 0):
+            raise ValueError(f"{name} is a finite size of at least 0, in the units of x, found {size}")
+
+
+def logits(model: Model, x: Tensor, y: Tensor | None = None) -> Tensor:
+    """Return ``model(x)`` after a look at its shape (b, k), and at the classes in ``y`` if there are any."""
+    answer = model(x)
+    if answer.ndim != 2 or len(answer) != len(x) or answer.shape[1] < 2:
+        raise ValueError(f"the model returns logits ({len(x)}, k) with k >= 2, found shape {tuple(answer.shape)}")
+    k = answer.shape[1]
+    if y is not None and len(y) and not (y.amin() >= 0 and y.amax() < k):
+        raise ValueError(f"class numbers lie in 0..{k - 1}, found {int(y.amin())} to {int(y.amax())}")
+    return answer
