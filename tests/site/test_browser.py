@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -69,6 +70,12 @@ class Seen:
 COVERED = """() => [...document.querySelectorAll("div.math:has(.eqno)")].filter((math) => math.offsetParent &&
   math.querySelector(".katex-display").getBoundingClientRect().right >
   math.querySelector(".eqno").getBoundingClientRect().left).map((math) => math.id)"""
+
+# Pictures that wait until they come near the window.
+LOADED = """() => Promise.all([...document.images].map((image) => {
+  image.loading = "eager";
+  return image.decode().catch(() => {});  // a broken one is among the facts
+}))"""
 
 FACTS = """() => {
   const text = document.createTreeWalker(document.querySelector("article") ?? document.body, NodeFilter.SHOW_TEXT);
@@ -201,6 +208,7 @@ def seen(request: pytest.FixtureRequest, window: Any, address: str, known: list[
     listen(tab, record, address)
     tab.goto(address + request.param, wait_until="load")
     tab.evaluate("document.fonts.ready.then(() => true)")
+    tab.evaluate(LOADED)
     record.facts = tab.evaluate(FACTS) | tab.evaluate(FILE)
     tab.evaluate("document.querySelectorAll('details').forEach((folded) => folded.open = true)")
     for size in (DESKTOP, PHONE, WIDE):
@@ -321,6 +329,48 @@ def test_search_finds_lenet(page: Any, address: str):
     assert any("lenet" in target or "timeline" in target for target in targets)
     page.wait_for_selector("#search-results p.context")
     assert not any("On this page" in text for text in page.locator("#search-results p.context").all_inner_texts())
+
+
+ASKED = {  # what a student types, and the page that should come first
+    "perceptron": "perceptron/perceptron",
+    "linear separability": "perceptron/separability",
+    "softmax regression": "perceptron/linear-classifiers",
+    "backpropagation": "backprop/backpropagation",
+    "automatic differentiation": "backprop/automatic-differentiation",
+    "universal approximation": "backprop/approximation",
+    "stride and padding": "convolution/convolution",
+    "LeNet": "convolution/lenet",
+    "AlexNet": "convolution/alexnet",
+    "residual connection": "convolution/resnet",
+    "equivariance": "convolution/group-equivariance",
+    "learning rate": "optimization/gradient-descent",
+    "Adam": "optimization/momentum-and-adaptive-rates",
+    "batch normalization": "optimization/initialization-and-normalization",
+    "dropout": "regularization/dropout",
+    "weight decay": "regularization/norm-penalties",
+    "data augmentation": "regularization/data-augmentation",
+    "vanishing gradient": "sequences/recurrent-networks",
+    "LSTM": "sequences/gated-units",
+    "attention": "sequences/attention",
+    "beam search": "sequences/sequence-to-sequence",
+    "CTC": "sequences/speech",
+    "WaveNet": "generative/wavenet",
+    "variational autoencoder": "generative/variational-autoencoders",
+    "hinge loss": "foundations/losses",
+    "support vector machine": "foundations/classical-learners",
+    "MultiHeadAttention": "api/sequences",
+    "ctc_loss": "api/sequences",
+}
+
+
+def test_words_find_the_chapter_and_names_of_code_the_api(page: Any, address: str):
+    first = {}
+    for query in ASKED:
+        page.goto(f"{address}search.html?q={quote(query)}")
+        page.wait_for_selector("#search-results li a")
+        first[query] = page.locator("#search-results li a").first.get_attribute("href")
+    missed = {query: first[query] for query, wanted in ASKED.items() if f"book/{wanted}.html" not in first[query]}
+    assert len(missed) <= 6, missed
 
 
 def test_the_button_switches_to_dark_and_the_next_page_remembers(browser: Any, address: str):
