@@ -165,7 +165,7 @@ def table(weights: list[Weight]) -> str:
     head = f"{'page':46}{'kB raw':>8}{'sent':>7}{'photos':>8}"
     head += f"{'requests':>10}{'elements':>10}{'paint':>7}{'blocked':>9}{'shift':>7}"
     medians = (statistics.median(column) for column in list(zip(*weights, strict=True))[1:])
-    rows = [*sorted(weights, key=lambda w: -w.sent), Weight("median", *medians)]  # type: ignore[arg-type]
+    rows = [*sorted(weights, key=lambda w: -w.sent), Weight("median", *medians)]
     lines = [
         f"{w.page.removeprefix('book/').removesuffix('.html'):46}{w.raw:8.0f}{w.sent:7.0f}{w.photos:8.0f}"
         f"{w.requests:10.0f}{w.elements:10.0f}{w.paint:7.0f}{w.blocked:9.0f}{w.shift:7.3f}"

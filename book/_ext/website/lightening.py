@@ -121,7 +121,7 @@ def to_webp(picture: Path) -> Path:
     that with a loss that cannot be seen (quality 90).
     """
     with Image.open(picture) as image:
-        clear = image.convert("RGBA").getchannel("A").getextrema()[0] < 255
+        clear = image.convert("RGBA").getchannel("A").histogram()[255] < image.width * image.height
         pixels = image.convert("RGBA" if clear else "RGB")
         target = picture.with_suffix(".webp")
         pixels.save(target, lossless=True, quality=70, method=4)
