@@ -31,14 +31,21 @@ function focusScrollers(within) {
 function countQuiz(quiz) {
   const questions = [...quiz.querySelectorAll(".quiz-question")];
   const score = quiz.querySelector(".quiz-score");
+  const count = () => {
+    const right = questions.filter((q) => q.dataset.first === "right").length;
+    const done = questions.filter((q) => q.dataset.first).length;
+    if (done) score.textContent = `${right} right at the first try, ${done} of ${questions.length} answered`;
+  };
+  count(); // what the reader answered on an earlier day
   for (const question of questions) {
     for (const answer of question.querySelectorAll(".quiz-answer")) {
       answer.addEventListener("toggle", () => {
         if (!answer.open || printing) return;
-        question.dataset.first ??= answer.classList.contains("quiz-right") ? "right" : "wrong";
-        const right = questions.filter((q) => q.dataset.first === "right").length;
-        const done = questions.filter((q) => q.dataset.first).length;
-        score.textContent = `${right} right at the first try, ${done} of ${questions.length} answered`;
+        if (!question.dataset.first) {
+          question.dataset.first = answer.classList.contains("quiz-right") ? "right" : "wrong";
+          question.dispatchEvent(new Event("quiz-answered", { bubbles: true }));
+        }
+        count();
       });
     }
   }
