@@ -51,8 +51,8 @@ def write_index(site: Path, planned: dict[str, str]) -> None:
         command += ["--force-language", "en", "--include-characters", "_", "--quiet"]
         subprocess.run(command, check=True)
     for file in (site / "pagefind").glob("pagefind-*"):
-        if file.name != "pagefind-entry.json":  # what is left is Pagefind's own interface; ours is search.js
-            file.unlink()
+        if file.name not in {"pagefind-entry.json", "pagefind-worker.js"}:
+            file.unlink()  # Pagefind's own interface; ours is search.js
 
 
 def search_with_pagefind(app: Sphinx, exception: Exception | None) -> None:
