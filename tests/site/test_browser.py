@@ -188,8 +188,9 @@ def window(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def page(window: Any) -> Iterator[Any]:
-    """Open an empty page."""
+    """Open an empty page of a reader who has not been here before."""
     tab = window.new_page()
+    tab.add_init_script("localStorage.clear()")
     yield tab
     tab.close()
 
@@ -371,6 +372,33 @@ def test_words_find_the_chapter_and_names_of_code_the_api(page: Any, address: st
         first[query] = page.locator("#search-results li a").first.get_attribute("href")
     missed = {query: first[query] for query, wanted in ASKED.items() if f"book/{wanted}.html" not in first[query]}
     assert len(missed) <= 6, missed
+
+
+def test_the_browser_remembers_and_forgets(browser: Any, address: str):
+    context = browser.new_context(viewport=DESKTOP)  # its own, for it remembers
+    tab = context.new_page()
+    tab.goto(f"{address}book/index.html")
+    assert tab.locator(".continue").count() == 0
+    chapter = f"{address}{SOME[0]}"
+    tab.goto(chapter)
+    tab.locator(".quiz-question .quiz-right summary").first.click()
+    for heading in tab.locator("article section > h2").all():
+        heading.scroll_into_view_if_needed()
+        tab.wait_for_timeout(100)
+    tab.reload()
+    assert tab.locator(".quiz-score").first.inner_text().startswith("1 right at the first try, 1 of")
+    tab.wait_for_selector(".bd-sidebar-primary .current .read")
+    tab.goto(f"{address}book/index.html")
+    tab.locator(".continue a").click()
+    tab.wait_for_url(re.compile(re.escape(chapter) + "#"))
+    tab.goto(f"{address}book/index.html")
+    tab.locator(".continue button").click()
+    assert tab.locator(".continue").count() == tab.locator(".bd-sidebar-primary .read").count() == 0
+    assert tab.evaluate("localStorage.getItem('deep-learning-executed')") is None
+    tab.evaluate("localStorage.setItem('deep-learning-executed', '{damaged')")
+    tab.goto(chapter)
+    assert tab.locator(".quiz-score").first.inner_text() == ""
+    context.close()
 
 
 def test_the_button_switches_to_dark_and_the_next_page_remembers(browser: Any, address: str):
