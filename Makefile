@@ -16,7 +16,7 @@ ONLY     ?=
 export OMP_NUM_THREADS := 1
 unexport MPLBACKEND
 
-.PHONY: book test readme lint check claims serve watch bench reproduce mutate lock chapter contents clean
+.PHONY: book test readme lint check claims serve watch bench reproduce weigh mutate lock chapter contents clean
 .DEFAULT_GOAL := book
 
 $(STAMP): requirements.lock pyproject.toml
@@ -60,6 +60,9 @@ bench: $(TOOLS)  ## time the implementations against their library twins, for th
 
 reproduce: $(STAMP)  ## execute chapters once more and compare every output bit for bit
 	@$(BIN)/python book/_ext/reproduce.py $(SAMPLE)
+
+weigh: $(TOOLS)  ## load every page of the built site as a slow machine would, and print what it weighs
+	@$(BIN)/python book/_ext/weigh.py --check $(ONLY)
 
 mutate: $(TOOLS)  ## plant faults in a module and count those that no test sees: make mutate MODULE=dlbook/...
 	@$(BIN)/python tests/mutate.py $(MODULE)

@@ -3,7 +3,7 @@
 
 // the theme's controls carry labels that differ from the words on them; who speaks to the machine says what is read
 function nameControls() {
-  const wrong = "button.search-button-field, summary[aria-label], button.theme-switch-button";
+  const wrong = "button.search-button-field, summary[aria-label]";
   for (const control of document.querySelectorAll(wrong)) control.removeAttribute("aria-label");
   for (const toggle of document.querySelectorAll(".bd-sidebar-primary li.has-children > details > summary"))
     toggle.setAttribute("aria-label", `Pages under ${toggle.closest("li").querySelector("a").textContent.trim()}`);
@@ -12,25 +12,40 @@ function nameControls() {
   brand?.setAttribute("aria-label", "Book");
 }
 
-// what scrolls sideways must be reached by keyboard
-function focusScrollers() {
-  for (const box of document.querySelectorAll("div.highlight pre, .katex-display, .pst-scrollable-table-container, .tag_wide .cell_output")) {
-    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
-  }
+// what scrolls sideways must be reached by keyboard; asked when fonts are there, again when a fold opens or the window
+// changes, and a few at a time, for each answer lays its box out
+const SCROLLERS = "div.highlight pre, .katex-display, .pst-scrollable-table-container, .tag_wide .cell_output";
+const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 10 })));
+function focusScrollers(within) {
+  const boxes = [...within.querySelectorAll(SCROLLERS)];
+  idle(function some(deadline) {
+    while (boxes.length && deadline.timeRemaining() > 2) {
+      const box = boxes.shift();
+      if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
+    }
+    if (boxes.length) idle(some);
+  });
 }
 
 // count the questions whose first opened answer was right
 function countQuiz(quiz) {
   const questions = [...quiz.querySelectorAll(".quiz-question")];
   const score = quiz.querySelector(".quiz-score");
+  const count = () => {
+    const right = questions.filter((q) => q.dataset.first === "right").length;
+    const done = questions.filter((q) => q.dataset.first).length;
+    if (done) score.textContent = `${right} right at the first try, ${done} of ${questions.length} answered`;
+  };
+  count(); // what the reader answered on an earlier day
   for (const question of questions) {
     for (const answer of question.querySelectorAll(".quiz-answer")) {
       answer.addEventListener("toggle", () => {
         if (!answer.open || printing) return;
-        question.dataset.first ??= answer.classList.contains("quiz-right") ? "right" : "wrong";
-        const right = questions.filter((q) => q.dataset.first === "right").length;
-        const done = questions.filter((q) => q.dataset.first).length;
-        score.textContent = `${right} right at the first try, ${done} of ${questions.length} answered`;
+        if (!question.dataset.first) {
+          question.dataset.first = answer.classList.contains("quiz-right") ? "right" : "wrong";
+          question.dispatchEvent(new Event("quiz-answered", { bubbles: true }));
+        }
+        count();
       });
     }
   }
@@ -68,7 +83,8 @@ addEventListener("afterprint", () => {
 
 document.addEventListener("DOMContentLoaded", () => {
   nameControls();
-  focusScrollers();
+  document.fonts.ready.then(() => focusScrollers(document));
+  document.addEventListener("toggle", (event) => event.target.open && focusScrollers(event.target), true);
   document.querySelectorAll(".quiz").forEach(countQuiz);
   openTarget();
   showArticlesInResults();

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -69,6 +70,12 @@ class Seen:
 COVERED = """() => [...document.querySelectorAll("div.math:has(.eqno)")].filter((math) => math.offsetParent &&
   math.querySelector(".katex-display").getBoundingClientRect().right >
   math.querySelector(".eqno").getBoundingClientRect().left).map((math) => math.id)"""
+
+# Pictures that wait until they come near the window.
+LOADED = """() => Promise.all([...document.images].map((image) => {
+  image.loading = "eager";
+  return image.decode().catch(() => {});  // a broken one is among the facts
+}))"""
 
 FACTS = """() => {
   const text = document.createTreeWalker(document.querySelector("article") ?? document.body, NodeFilter.SHOW_TEXT);
@@ -181,8 +188,9 @@ def window(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def page(window: Any) -> Iterator[Any]:
-    """Open an empty page."""
+    """Open an empty page of a reader who has not been here before."""
     tab = window.new_page()
+    tab.add_init_script("localStorage.clear()")
     yield tab
     tab.close()
 
@@ -201,6 +209,7 @@ def seen(request: pytest.FixtureRequest, window: Any, address: str, known: list[
     listen(tab, record, address)
     tab.goto(address + request.param, wait_until="load")
     tab.evaluate("document.fonts.ready.then(() => true)")
+    tab.evaluate(LOADED)
     record.facts = tab.evaluate(FACTS) | tab.evaluate(FILE)
     tab.evaluate("document.querySelectorAll('details').forEach((folded) => folded.open = true)")
     for size in (DESKTOP, PHONE, WIDE):
@@ -321,6 +330,75 @@ def test_search_finds_lenet(page: Any, address: str):
     assert any("lenet" in target or "timeline" in target for target in targets)
     page.wait_for_selector("#search-results p.context")
     assert not any("On this page" in text for text in page.locator("#search-results p.context").all_inner_texts())
+
+
+ASKED = {  # what a student types, and the page that should come first
+    "perceptron": "perceptron/perceptron",
+    "linear separability": "perceptron/separability",
+    "softmax regression": "perceptron/linear-classifiers",
+    "backpropagation": "backprop/backpropagation",
+    "automatic differentiation": "backprop/automatic-differentiation",
+    "universal approximation": "backprop/approximation",
+    "stride and padding": "convolution/convolution",
+    "LeNet": "convolution/lenet",
+    "AlexNet": "convolution/alexnet",
+    "residual connection": "convolution/resnet",
+    "equivariance": "convolution/group-equivariance",
+    "learning rate": "optimization/gradient-descent",
+    "Adam": "optimization/momentum-and-adaptive-rates",
+    "batch normalization": "optimization/initialization-and-normalization",
+    "dropout": "regularization/dropout",
+    "weight decay": "regularization/norm-penalties",
+    "data augmentation": "regularization/data-augmentation",
+    "vanishing gradient": "sequences/recurrent-networks",
+    "LSTM": "sequences/gated-units",
+    "attention": "sequences/attention",
+    "beam search": "sequences/sequence-to-sequence",
+    "CTC": "sequences/speech",
+    "WaveNet": "generative/wavenet",
+    "variational autoencoder": "generative/variational-autoencoders",
+    "hinge loss": "foundations/losses",
+    "support vector machine": "foundations/classical-learners",
+    "MultiHeadAttention": "api/sequences",
+    "ctc_loss": "api/sequences",
+}
+
+
+def test_words_find_the_chapter_and_names_of_code_the_api(page: Any, address: str):
+    first = {}
+    for query in ASKED:
+        page.goto(f"{address}search.html?q={quote(query)}")
+        page.wait_for_selector("#search-results li a")
+        first[query] = page.locator("#search-results li a").first.get_attribute("href")
+    missed = {query: first[query] for query, wanted in ASKED.items() if f"book/{wanted}.html" not in first[query]}
+    assert len(missed) <= 6, missed
+
+
+def test_the_browser_remembers_and_forgets(browser: Any, address: str):
+    context = browser.new_context(viewport=DESKTOP)  # its own, for it remembers
+    tab = context.new_page()
+    tab.goto(f"{address}book/index.html")
+    assert tab.locator(".continue").count() == 0
+    chapter = f"{address}{SOME[0]}"
+    tab.goto(chapter)
+    tab.locator(".quiz-question .quiz-right summary").first.click()
+    for heading in tab.locator("article section > h2").all():
+        heading.scroll_into_view_if_needed()
+        tab.wait_for_timeout(100)
+    tab.reload()
+    assert tab.locator(".quiz-score").first.inner_text().startswith("1 right at the first try, 1 of")
+    tab.wait_for_selector(".bd-sidebar-primary .current .read")
+    tab.goto(f"{address}book/index.html")
+    tab.locator(".continue a").click()
+    tab.wait_for_url(re.compile(re.escape(chapter) + "#"))
+    tab.goto(f"{address}book/index.html")
+    tab.locator(".continue button").click()
+    assert tab.locator(".continue").count() == tab.locator(".bd-sidebar-primary .read").count() == 0
+    assert tab.evaluate("localStorage.getItem('deep-learning-executed')") is None
+    tab.evaluate("localStorage.setItem('deep-learning-executed', '{damaged')")
+    tab.goto(chapter)
+    assert tab.locator(".quiz-score").first.inner_text() == ""
+    context.close()
 
 
 def test_the_button_switches_to_dark_and_the_next_page_remembers(browser: Any, address: str):

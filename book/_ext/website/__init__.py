@@ -16,11 +16,13 @@ from website import (
     figures,
     fixes,
     folding,
+    lightening,
     modules,
     parts,
     quiz,
     release,
     run_times,
+    searching,
     signatures,
     sources,
 )
@@ -32,6 +34,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     fixes.setup(app)  # first: it mends other extensions
     for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
-    for part in (folding, parts, sources, signatures, modules, release):
+    for part in (folding, parts, sources, signatures, modules, release, searching, lightening):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True}
