@@ -175,21 +175,22 @@ def test_more_restarts_never_turn_fewer_and_cost_the_unturned_only():
     assert found[-1].iterations[found[0].success].equal(found[0].iterations[found[0].success])
 
 
+@pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("early_stop", [False, True])
-def test_of_the_unturned_the_end_with_the_greatest_loss_is_kept(early_stop):
+def test_of_the_unturned_the_end_that_the_attack_likes_best_is_kept(early_stop, targeted):
     net, x = small_net(), images(60)
-    y = answers(net, x)
-    one, two = (
-        pgd(net, x, y, epsilon=0.05, steps=3, restarts=r, generator=stream(), early_stop=early_stop) for r in (1, 4)
-    )
+    y = (answers(net, x) + targeted) % 7
+    options = {"epsilon": 0.05, "steps": 3, "early_stop": early_stop, "targeted": targeted}
+    one, two = (pgd(net, x, y, restarts=r, generator=stream(), **options) for r in (1, 4))
 
-    def loss(found):
+    def liked(found):
         with torch.no_grad():
-            return nn.functional.cross_entropy(net.eval()(found.adversarial), y, reduction="none")
+            loss = nn.functional.cross_entropy(net.eval()(found.adversarial), y, reduction="none")
+        return -loss if targeted else loss
 
     left = ~two.success
-    assert (loss(two) >= loss(one))[left].all()
-    assert (loss(two) > loss(one))[left].any()
+    assert (liked(two) >= liked(one))[left].all()
+    assert (liked(two) > liked(one))[left].any()
 
 
 def test_turned_images_leave_the_batch():
