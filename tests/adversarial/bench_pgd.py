@@ -48,12 +48,13 @@ def cases() -> Iterator[Case]:
     y = model(x).argmax(dim=1)
     epsilon, alpha, steps = 0.02, 0.0025, 20
     name, theirs = counterpart(model, x, y, epsilon, alpha, steps)
-    options = {"epsilon": epsilon, "step_size": alpha, "steps": steps, "random_start": False}
     for early_stop, size in ((False, "all 20 steps"), (True, "at most 20 steps, turned images leave")):
         yield Case(
             "pgd",
             f"200 digits, {size}",
-            lambda early_stop=early_stop: pgd(model, x, y, **options, early_stop=early_stop),
+            lambda early_stop=early_stop: pgd(
+                model, x, y, epsilon=epsilon, step_size=alpha, steps=steps, random_start=False, early_stop=early_stop
+            ),
             theirs,
             name,
         )
