@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlbook.adversarial.attack import Attack, Bounds, Model, check_images, logits, undisturbed
+from dlbook.adversarial.attack import Attack, Bounds, Model, check_images, check_norm, logits, turned, undisturbed
 
 __all__ = ["deepfool", "nearest_face"]
 
@@ -50,7 +50,10 @@ def nearest_face(model: Model, x: Tensor, classes: Tensor, *, norm: Norm = "l2")
     (tensor([2.]), tensor([[0.6000, 0.8000]]))
     """
     x = x.detach().clone().requires_grad_()
-    scores = logits(model, x).gather(1, classes)
+    answer = logits(model, x)
+    if not answer.requires_grad:
+        raise ValueError("the logits do not depend on the images in a way that autograd can follow")
+    scores = answer.gather(1, classes)
     gaps = scores[:, 1:] - scores[:, :1]
     wide = torch.promote_types(x.dtype, torch.float32)  # squares of half-precision slopes would overflow
     nearest = torch.full((len(x),), torch.inf, dtype=wide, device=x.device)
@@ -120,8 +123,7 @@ def deepfool(
         raise ValueError(f"overshoot is a finite share of at least 0, found {overshoot}")
     if max_iter < 1:
         raise ValueError(f"max_iter is at least 1, found {max_iter}")
-    if norm not in ("l2", "linf"):
-        raise ValueError(f"norm is 'l2' or 'linf', found {norm!r}")
+    check_norm(norm, "l2", "linf")
     if candidates is not None and candidates < 2:
         raise ValueError(f"candidates is at least 2, the own class and one other, or None for all, found {candidates}")
     with undisturbed(model):
@@ -143,11 +145,11 @@ def deepfool(
             seen[running] = point[running].to(x.dtype)
             with torch.no_grad():
                 scores = logits(model, seen[running])
-            turned = (scores.argmax(dim=1) != classes[running, 0]) & ~scores.isnan().any(dim=1)
+            left = turned(scores, classes[running, 0], targeted=False)
             moved = (point[running] != before).flatten(1).any(dim=1)
-            success[running] = turned
+            success[running] = left
             iterations[running] += moved
-            running = running[moved & ~turned]
+            running = running[moved & ~left]
             if not len(running):
                 break
     return Attack(seen, success, iterations)
