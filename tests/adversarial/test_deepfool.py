@@ -223,7 +223,9 @@ def test_other_precisions_turn_as_many_and_go_about_as_far(dtype):
 
 
 def test_an_empty_batch():
-    found = deepfool(network(), IMAGES[:0])
+    calls = []
+    found = deepfool(lambda x: calls.append(x), IMAGES[:0])
+    assert not calls  # some models cannot take an empty batch
     assert found.adversarial.shape == (0, 3, 2, 2)
     assert found.success.dtype == torch.bool
     assert found.iterations.dtype == torch.int64
@@ -241,7 +243,9 @@ def test_slopes_that_are_zero_or_not_finite_make_no_nan():
         assert (found.iterations == 0).all()
     steep = deepfool(lambda x: torch.stack([x[:, 1], x[:, 0].sqrt() - 1], 1), torch.tensor([[0.0, 0.5]], dtype=F64))
     assert torch.equal(steep.adversarial, torch.tensor([[0.0, 0.5]], dtype=F64))  # its only slope is infinite
-    half = deepfool(lambda x: 1e4 * x, torch.tensor([[0.6, 0.4, 0.5]], dtype=torch.float16))  # squares overflow there
+    half = deepfool(
+        lambda x: 6e4 * x, torch.tensor([[0.6, 0.4, 0.5]], dtype=torch.float16)
+    )  # the slope's length does not fit there
     assert half.success.all()
     late = torch.tensor([torch.inf, 0.52], dtype=F64)  # where the second pixel exceeds this, its logit is NaN
     nan = deepfool(lambda x: torch.where(x > late, torch.nan, x), torch.tensor([[0.6, 0.5]], dtype=F64))
