@@ -104,6 +104,7 @@ EVENTS = (
 WRITTEN = frozenset(
     {
         "dlbook.adversarial.deepfool",
+        "dlbook.adversarial.fgsm",
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.alexnet",
