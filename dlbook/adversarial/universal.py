@@ -1,8 +1,11 @@
-"""One perturbation for all images: Moosavi-Dezfooli et al. (2017), arXiv:1610.08401, and Shafahi et al. (2018), arXiv:1811.11304.
+"""One perturbation for all images.
 
-Paper → code: v or r, delta (2018) → ``v``, ``perturbation``; ξ, ε (2018) → ``epsilon``; p → ``norm``; δ → ``delta``, the
-share of images that may stay unfooled; β (2018) → ``cap``.  k̂(x), the class that the model names, is ``_answers``.
-Axes: b images; v is (1, ...), one image.  Sizes are in the units of x, so ε = 10 of 255 levels is 10 / 255.
+Algorithm 1 of Moosavi-Dezfooli et al. (2017), arXiv:1610.08401, and Algorithm 1 of Shafahi et al. (2018),
+arXiv:1811.11304.
+
+Paper → code: v and, in 2018, δ → ``v``, ``perturbation``; ξ and, in 2018, ε → ``epsilon``; p → ``norm``; δ of 2017 →
+``delta``, the share of images that may stay unfooled; β → ``cap``.  The class that the model names, k̂(x), is
+``_answers``.  Axes: b images; v is (1, ...), one image.  Sizes are in the units of x: 10 of 255 levels are 10 / 255.
 """
 
 import math
@@ -100,7 +103,7 @@ def universal_perturbation(
     bounds: Bounds = (0.0, 1.0),
     generator: Generator,
 ) -> Universal:
-    """Carry image after image over the nearest boundary and keep the sum of the pushes in the ball; Algorithm 1 of 2017.
+    """Push image after image over its nearest boundary, and keep the sum of the pushes small; Algorithm 1 of 2017.
 
     Parameters
     ----------
@@ -143,7 +146,7 @@ def universal_perturbation(
         v = torch.zeros_like(x[:1])
         with torch.no_grad():
             answers = _answers(model, x, 500)
-        best, history = v, []
+        best, history = v, list[float]()
         while len(history) < max_epochs and max(history, default=-1.0) < 1 - delta:
             for chosen in _shuffled(len(x), batch_size, generator):
                 moved = (x[chosen] + v).clamp(*bounds)
@@ -208,7 +211,7 @@ def universal_ascent(
         v = torch.zeros_like(x[:1])
         with torch.no_grad():
             answers = _answers(model, x, 500)
-        best, history = v, []
+        best, history = v, list[float]()
         for _ in range(epochs):
             for chosen in _shuffled(len(x), batch_size, generator):
                 v.requires_grad_()
