@@ -103,6 +103,7 @@ EVENTS = (
 # when this file changes, and would not notice a new file elsewhere. A test compares the list with the disk.
 WRITTEN = frozenset(
     {
+        "dlbook.adversarial.deepfool",
         "dlbook.adversarial.universal",
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",

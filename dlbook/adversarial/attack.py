@@ -11,11 +11,15 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlbook._checks import axes
 
-__all__ = ["Attack", "Bounds", "Model", "check_budget", "check_images", "check_labels", "logits", "undisturbed"]
+__all__ = [
+    "Attack", "Bounds", "Model", "ascent", "check_budget", "check_images", "check_labels", "check_norm", "logits",
+    "turned", "undisturbed",
+]  # fmt: skip
 
 Model = Callable[[Tensor], Tensor]  # images (b, ...) to logits (b, k): a module, a function, a composition
 Bounds = tuple[float, float]  # the least and the largest value that a pixel may have
@@ -121,3 +125,51 @@ def logits(model: Model, x: Tensor, y: Tensor | None = None) -> Tensor:
     if y is not None and len(y) and not (y.amin() >= 0 and y.amax() < k):
         raise ValueError(f"class numbers lie in 0..{k - 1}, found {int(y.amin())} to {int(y.amax())}")
     return answer
+
+
+def check_norm(norm: str, *known: str) -> None:
+    """Refuse a norm that is not among ``known``.
+
+    Examples
+    --------
+    >>> check_norm("l3", "linf", "l2")
+    Traceback (most recent call last):
+        ...
+    ValueError: norm is one of linf, l2, found 'l3'
+    """
+    if norm not in known:
+        raise ValueError(f"norm is one of {', '.join(known)}, found {norm!r}")
+
+
+def turned(answer: Tensor, y: Tensor, *, targeted: bool) -> Tensor:
+    """Tell (b,) where logits ``answer`` (b, k) are what an attack wants; an answer that is not finite never is.
+
+    Examples
+    --------
+    >>> answer = torch.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, torch.nan]])
+    >>> turned(answer, torch.tensor([0, 0, 0]), targeted=False)
+    tensor([ True, False, False])
+    """
+    hit = answer.argmax(dim=1) == y
+    return (hit if targeted else ~hit) & answer.isfinite().all(dim=1)
+
+
+def ascent(model: Model, x: Tensor, y: Tensor, *, targeted: bool) -> tuple[Tensor, Tensor]:
+    """Return the gradient by the images ``x`` of what an attack wants to grow, like ``x``, and the logits (b, k).
+
+    That is the cross-entropy with ``y``, or, if ``y`` are targets, its negative.  Losses are summed, not averaged, so
+    that no image's gradient depends on the others.  Slopes that are not finite come back as zeros.  To be called
+    inside of :func:`undisturbed`.
+
+    Examples
+    --------
+    >>> ascent(lambda x: x, torch.tensor([[1.0, 1.0]]), torch.tensor([0]), targeted=False)[0]
+    tensor([[-0.5000,  0.5000]])
+    """
+    x = x.detach().clone().requires_grad_()
+    answer = logits(model, x, y)
+    if not answer.requires_grad:
+        raise ValueError("the logits do not depend on the images in a way that autograd can follow")
+    loss = F.cross_entropy(answer if answer.dtype == torch.float64 else answer.float(), y, reduction="sum")
+    (slope,) = torch.autograd.grad(-loss if targeted else loss, x)
+    return slope.where(slope.isfinite(), 0), answer.detach()
