@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from dlbook.adversarial.attack import Bounds, Model, check_budget, check_images, logits, undisturbed
+from dlbook.adversarial.attack import Bounds, Model, check_budget, check_images, check_norm, logits, undisturbed
 from dlbook.adversarial.deepfool import deepfool
 
 __all__ = ["NORMS", "Universal", "fooling_rate", "project", "universal_ascent", "universal_perturbation"]
@@ -59,7 +59,8 @@ def project(v: Tensor, epsilon: float, norm: str = "linf") -> Tensor:
 def fooling_rate(model: Model, x: Tensor, v: Tensor, *, bounds: Bounds = (0.0, 1.0), batch_size: int = 500) -> float:
     """Return the share of images whose answer changes when ``v`` is added: k̂(x + v) ≠ k̂(x).
 
-    It asks for no label: an image on which the model was wrong counts if the wrong answer changes.
+    It asks for no label: an image on which the model was wrong counts if the wrong answer changes.  An answer that is
+    not finite never counts.
 
     Parameters
     ----------
@@ -85,7 +86,8 @@ def fooling_rate(model: Model, x: Tensor, v: Tensor, *, bounds: Bounds = (0.0, 1
         raise ValueError(f"v is {one}, or one for each image, {tuple(x.shape)}, found shape {tuple(v.shape)}")
     with undisturbed(model), torch.no_grad():
         moved = (x + v).clamp(*bounds)
-        return (_answers(model, moved, batch_size) != _answers(model, x, batch_size)).double().mean().item()
+        after, before = _answers(model, moved, batch_size), _answers(model, x, batch_size)
+        return ((after != before) & (after >= 0)).double().mean().item()
 
 
 def universal_perturbation(
@@ -210,7 +212,7 @@ def universal_ascent(
         x = x.detach().clone()
         v = torch.zeros_like(x[:1])
         with torch.no_grad():
-            answers = _answers(model, x, 500)
+            answers = _answers(model, x, 500).clamp(min=0)
         best, history = v, list[float]()
         for _ in range(epochs):
             for chosen in _shuffled(len(x), batch_size, generator):
@@ -233,8 +235,9 @@ def _steepest(gradient: Tensor, norm: str) -> Tensor:
 
 
 def _answers(model: Model, x: Tensor, batch_size: int) -> Tensor:
-    """Return the class of the largest logit of each image, k̂(x)."""
-    return torch.cat([logits(model, part).argmax(dim=1) for part in x.split(batch_size)])
+    """Return the class of the largest logit of each image, k̂(x), and -1 where a logit is not finite."""
+    answers = torch.cat([logits(model, part) for part in x.split(batch_size)])
+    return answers.argmax(dim=1).where(answers.isfinite().all(dim=1), -1)
 
 
 def _shuffled(n: int, batch_size: int, generator: Generator) -> tuple[Tensor, ...]:
@@ -244,8 +247,7 @@ def _shuffled(n: int, batch_size: int, generator: Generator) -> tuple[Tensor, ..
 
 def _check(epsilon: float, norm: str) -> None:
     check_budget(epsilon=epsilon)
-    if norm not in NORMS:
-        raise ValueError(f"norm is one of {', '.join(NORMS)}, found {norm!r}")
+    check_norm(norm, *NORMS)
 
 
 def _check_set(x: Tensor, bounds: Bounds, batch_size: int) -> None:

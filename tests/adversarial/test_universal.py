@@ -75,6 +75,16 @@ def test_fooling_rate_clips_the_sum():
     assert fooling_rate(tilted, torch.tensor([[0.1, 0.0, 1]], dtype=F64), -v, bounds=(0, 1)) == 0.0  # black stays black
 
 
+def test_answers_that_are_not_finite_fool_nobody():
+    def fragile(x):  # NaN where the sum is above 2, class 1 above 1
+        total = x.sum(dim=1)
+        return torch.stack([1 - total, total - 1], dim=1) / (total <= 2)[:, None] * (total <= 2)[:, None]
+
+    x = torch.tensor([[0.2, 0.2], [0.9, 0.9]], dtype=F64)
+    assert fooling_rate(fragile, x, torch.full((1, 2), 0.9, dtype=F64), bounds=(0, 2)) == 0.0
+    assert fooling_rate(fragile, x, torch.full((1, 2), 0.5, dtype=F64), bounds=(0, 2)) == 0.5
+
+
 @pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2)])
 def test_a_linear_model_is_fooled_as_far_as_the_dual_norm_says(norm, dual):
     # in the ball, W v >= -epsilon |W|_dual: all images with W x below it can be fooled at once, and no other
