@@ -143,6 +143,12 @@ def blurred(k=3, seed=3):
     return model
 
 
+def test_the_fooling_rate_does_not_draw_dropout():
+    model, x = blurred().train(), torch.rand(97, 2, 3, generator=stream(), dtype=F64)
+    assert fooling_rate(model, x, torch.zeros(1, 2, 3, dtype=F64)) == 0.0
+    assert model.training
+
+
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("attack", ["ascent", "pushes"])
 def test_the_perturbation_is_in_the_ball_and_the_rates_are_what_they_say(norm, attack):
