@@ -328,3 +328,24 @@ def test_bad_input_is_named(attack, change, message):
 def test_bad_sizes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_in_a_batch_only_the_pushes_that_arrived_are_averaged():
+    def half_stubborn(x):  # beyond 5 in the last pixel there is a slope, and no boundary
+        endless = torch.stack([0 * x[:, 0], 5 + 0.1 * torch.sin(x[:, 0])], dim=1)
+        return torch.where(x[:, 2:] > 5, endless, tilted(x))
+
+    near = one_side(n=1)
+    x = torch.cat([near, torch.tensor([[0.3, 0.0, 9.0]], dtype=F64)])
+    found = universal_perturbation(
+        half_stubborn, x, epsilon=9, norm="l2", batch_size=2, max_iter=2, max_epochs=1, bounds=WIDE, generator=stream()
+    )
+    assert_close(found.perturbation, -1.02 * (near @ W)[:, None] * W / (W @ W))
+
+
+def test_the_ascent_feels_the_clipping():
+    # the first pixel is black: after one step down it is clipped, has no slope, and stays; by hand, W v < 0 after two
+    x = torch.tensor([[0.0, 0.0, 1.0]], dtype=F64)
+    found = universal_ascent(tilted, x, epsilon=1, step_size=0.1, epochs=2, generator=stream())
+    assert_close(found.perturbation, torch.tensor([[-0.1, 0.2, -0.2]], dtype=F64))
+    assert found.history == [0.0, 1.0]
