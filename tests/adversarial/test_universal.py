@@ -349,3 +349,12 @@ def test_the_ascent_feels_the_clipping():
     found = universal_ascent(tilted, x, epsilon=1, step_size=0.1, epochs=2, generator=stream())
     assert_close(found.perturbation, torch.tensor([[-0.1, 0.2, -0.2]], dtype=F64))
     assert found.history == [0.0, 1.0]
+
+
+def test_what_deepfool_is_told_is_passed_on(monkeypatch):
+    told = {}
+    real = universal.deepfool
+    monkeypatch.setattr(universal, "deepfool", lambda *a, **k: told.update(k) or real(*a, **k))
+    options = {"overshoot": 0.1, "max_iter": 7, "candidates": 2, "bounds": WIDE}
+    universal_perturbation(tilted, one_side(n=2), epsilon=1, max_epochs=1, generator=stream(), **options)
+    assert told == options
