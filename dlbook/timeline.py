@@ -105,6 +105,7 @@ WRITTEN = frozenset(
     {
         "dlbook.adversarial.deepfool",
         "dlbook.adversarial.fgsm",
+        "dlbook.adversarial.universal",
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.alexnet",
