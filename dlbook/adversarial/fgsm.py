@@ -46,14 +46,14 @@ def stretch(direction: Tensor, low: Tensor, high: Tensor, *, epsilon: float, mos
     tensor([[3., 4.]])
     """
     unit = direction.abs().amax(dim=1, keepdim=True)  # so that squares neither overflow nor vanish
-    direction = direction / unit.where(unit > 0, 1)
+    direction, most_t = direction / unit.where(unit > 0, 1), torch.where(unit > 0, unit * most, 0)
     size, wall = direction.abs(), torch.where(direction > 0, high, -low)
     t = torch.zeros_like(unit)
     at_wall = torch.zeros_like(direction, dtype=torch.bool)
     while True:
         left = (epsilon**2 - wall.where(at_wall, 0).square().sum(dim=1, keepdim=True)).clamp_min(0)
         free = (size * ~at_wall).square().sum(dim=1, keepdim=True)
-        t = torch.where(free > 0, (left / free.where(free > 0, 1)).sqrt(), t).minimum(unit * most)
+        t = torch.where(free > 0, (left / free.where(free > 0, 1)).sqrt(), t).minimum(most_t)
         joined = at_wall | (t * size > wall)
         if torch.equal(joined, at_wall):
             return torch.where(at_wall, wall, t * size) * direction.sign()
