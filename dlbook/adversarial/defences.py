@@ -1,13 +1,15 @@
-"""Adversarial training: Madry et al. (2017), arXiv:1706.06083, eq. (2.1), and the fast form of Wong, Rice and Kolter (2020).
+"""Adversarial training: Madry et al. (2017), arXiv:1706.06083, eq. (2.1), and the fast form of Wong et al. (2020).
 
-The loss of an image is replaced by the largest that an attack finds within epsilon, eq. (2.1): min over θ of the mean of
-max over δ.  By Danskin's theorem the gradient of that largest loss is the loss's own gradient at the worst image, so
-training steps on attacked images.  Wong et al., arXiv:2001.03994, Algorithm 3, find them by one step from a random start.
+The loss of an image is replaced by the largest that an attack finds within epsilon, eq. (2.1): min over θ of the mean
+of max over δ.  By Danskin's theorem the gradient of that largest loss is the loss's own gradient at the worst image, so
+training steps on attacked images.  Wong, Rice and Kolter, arXiv:2001.03994, Algorithm 3, find them by one step of the
+gradient's sign from a random start.
 
 Paper → code: ε → ``epsilon``; δ → ``change``; α → ``step_size``; L → cross entropy.  Axes: b images, k classes.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from dlbook.adversarial.attack import (
-    Attack, Bounds, Model, ascent, check_budget, check_images, check_labels, logits, undisturbed,
+    Attack,
+    Bounds,
+    Model,
+    ascent,
+    check_budget,
+    check_images,
+    check_labels,
+    logits,
+    undisturbed,
 )  # fmt: skip
 from dlbook.adversarial.pgd import project, random_in_ball
 from dlbook.data import Batches
@@ -50,7 +60,7 @@ def ascend(
     epsilon : float
         Largest change of a pixel, in the units of x.
     step_size : float, optional
-        1.25 epsilon for one step (Wong et al., Sec. 4.2), 2.5 epsilon / steps for more (Madry et al. have this order).
+        1.25 epsilon for one step (Wong et al.), 2.5 epsilon / steps for more, as in :func:`dlbook.adversarial.pgd.pgd`.
     steps : int
     generator : torch.Generator
         Draws the start, uniform in the ball.
@@ -100,7 +110,7 @@ class Attacked:
 
     def __init__(self, batches: Batches | Pairs, model: nn.Module, attack: Callable[..., Tensor | Attack]) -> None:
         if isinstance(batches, Iterator):
-            raise ValueError(f"batches are iterated once an epoch, found {type(batches).__name__}, which ends after one")
+            raise ValueError(f"batches are iterated once an epoch, found {type(batches).__name__}: it ends after one")
         self.batches, self.model, self.attack = batches, model, attack
 
     def __len__(self) -> int:
@@ -126,6 +136,7 @@ def adversarial_training(
     generator: Generator,
     steps: int = 1,
     step_size: float | None = None,
+    ramp: int = 0,
     bounds: Bounds = (0.0, 1.0),
     schedule: LRScheduler | Callable[[int], float] | None = None,
     progress: bool = True,
@@ -140,6 +151,9 @@ def adversarial_training(
     epsilon, steps, step_size, generator
         As for :func:`ascend`.  One step is the fast method; it may learn to fool its own attack, so look at
         :func:`robust_accuracy` under many steps.
+    ramp : int
+        Updates over which epsilon, and with it a step size that is not given, rises in a straight line.  A network that
+        has learned nothing yet may never begin against the full epsilon.
 
     Returns
     -------
@@ -156,13 +170,13 @@ def adversarial_training(
     True
     """
     check_budget(epsilon=epsilon)
-    if steps < 1:
-        raise ValueError(f"steps counts steps along the gradient, at least 1, found {steps}")
+    if steps < 1 or ramp < 0:
+        raise ValueError(f"steps is at least 1 and ramp, a count of updates, at least 0, found {steps} and {ramp}")
+    updates = count(1)
 
     def attack(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
-        return ascend(
-            model, x, y, epsilon=epsilon, step_size=step_size, steps=steps, generator=generator, bounds=bounds
-        )
+        reach = epsilon * min(1.0, next(updates) / (ramp + 1))
+        return ascend(model, x, y, epsilon=reach, step_size=step_size, steps=steps, generator=generator, bounds=bounds)
 
     attacked = Attacked(batches, model, attack)
     return fit(model, F.cross_entropy, attacked, optimizer, epochs=epochs, schedule=schedule, progress=progress)
@@ -209,9 +223,9 @@ def survivors(
 def robust_accuracy(
     model: Model, x: Tensor, y: Tensor, *attacks: Callable[[Model, Tensor, Tensor], Attack], size: int = 500
 ) -> float:
-    """Return the share of images that are among the :func:`survivors`: an upper bound of the share that no attack turns.
+    """Return the share of images that are among the :func:`survivors`; without attacks, the clean accuracy.
 
-    Without attacks it is the clean accuracy.
+    It is an upper bound of the share that no attack whatever would turn.
 
     Examples
     --------

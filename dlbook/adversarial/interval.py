@@ -1,4 +1,4 @@
-"""Interval bound propagation: Gowal et al. (2018), arXiv:1810.12715, eq. (6) to (8).
+"""Interval bound propagation: Gowal et al. (2018), arXiv:1810.12715, Sec. 3.
 
 Every unit gets an interval that its value cannot leave while no pixel moves by more than epsilon.  A linear map takes
 center μ and radius r of a box to W μ + b and |W| r; a map that preserves order is applied to both ends.
@@ -40,8 +40,8 @@ def propagate(model: nn.Module, lower: Tensor, upper: Tensor) -> tuple[Tensor, T
     Parameters
     ----------
     model : nn.Module
-        Of ``nn.Sequential``, ``nn.Linear``, ``nn.Conv2d`` (zeros around), and layers that preserve order: ReLU, sigmoid,
-        tanh, max and average pooling, padding by zeros, flattening.
+        Of ``nn.Sequential``, ``nn.Linear``, ``nn.Conv2d`` (zeros around), and layers that preserve order: ReLU,
+        sigmoid, tanh, max and average pooling, padding by zeros, flattening.
     lower, upper : (b, ...)
 
     Examples
@@ -77,13 +77,11 @@ def _absolute(layer: nn.Linear | nn.Conv2d, reach: Tensor) -> Tensor:
     )  # fmt: skip
 
 
-def margins(
-    model: nn.Sequential, x: Tensor, y: Tensor, *, epsilon: float, bounds: Bounds = (0.0, 1.0)
-) -> Tensor:
+def margins(model: nn.Sequential, x: Tensor, y: Tensor, *, epsilon: float, bounds: Bounds = (0.0, 1.0)) -> Tensor:
     """Bound from below by how much the logit of class ``y`` exceeds each of the others: (b, k), 0 at ``y`` itself.
 
-    The last layer, linear, is merged with the difference (Gowal et al., Sec. 3), for intervals of two logits forget that
-    the same units feed both.  Differentiable: the cross entropy of minus these margins is what the paper trains on.
+    The last layer, linear, is merged with the difference (Gowal et al., Sec. 3), for intervals of two logits forget
+    that the same units feed both.  Differentiable: the paper trains on the cross entropy of minus these margins.
 
     Examples
     --------
@@ -109,9 +107,7 @@ def margins(
 
 
 @torch.no_grad()
-def certified(
-    model: nn.Sequential, x: Tensor, y: Tensor, *, epsilon: float, bounds: Bounds = (0.0, 1.0)
-) -> Tensor:
+def certified(model: nn.Sequential, x: Tensor, y: Tensor, *, epsilon: float, bounds: Bounds = (0.0, 1.0)) -> Tensor:
     """Tell for which images (b,) no change by up to epsilon a pixel can take the answer from class ``y``: bool (b,).
 
     Exact arithmetic assumed: margins as small as the rounding of the layers prove nothing.  What is not certified

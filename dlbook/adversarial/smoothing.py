@@ -1,11 +1,10 @@
-"""Randomized smoothing: Cohen, Rosenfeld and Kolter (2019), arXiv:1902.02918, eq. (1) and (3), Algorithm "Pseudocode for
-certification and prediction".
+"""Randomized smoothing: Cohen, Rosenfeld and Kolter (2019), arXiv:1902.02918, eq. (1), (3) and their pseudocode.
 
 The smoothed classifier answers what the base classifier answers most often when Gaussian noise is added to the image.
 If it answers A with probability at least p > 1/2, no change of the image shorter than σ Φ⁻¹(p) turns its answer.
 
-Paper → code: f → ``model``; g → :class:`Smoothed`; σ → ``sigma``, in the units of the image; n₀, n, α → ``n_guess``, ``n``,
-``alpha``; p_A (underlined) → ``probability``; ABSTAIN → :data:`ABSTAIN`.  Axes: b images, k classes.
+Paper → code: f → ``model``; g → :class:`Smoothed`; σ → ``sigma``, in the units of the image; n₀, n, α → ``n_guess``,
+``n``, ``alpha``; p_A (underlined) → ``probability``; ABSTAIN → :data:`ABSTAIN`.  Axes: b images, k classes.
 """
 
 from typing import NamedTuple
@@ -106,7 +105,7 @@ class Smoothed(nn.Module):
         self.model, self.sigma, self.size = model, sigma, size
 
     def counts(self, x: Tensor, *, n: int, generator: Generator) -> Tensor:
-        """Count the answers to ``n`` noisy copies of each image (b, ...): int64 (b, k); SampleUnderNoise of the paper."""
+        """Count the answers to ``n`` noisy copies of each image (b, ...): int64 (b, k); the paper's SampleUnderNoise."""
         self._check(x, n=n)
         with undisturbed(self.model), torch.no_grad():
             return torch.stack([self._count(image, n, generator) for image in x])
@@ -142,7 +141,7 @@ class Smoothed(nn.Module):
     def log_probabilities(self, x: Tensor, *, n: int, generator: Generator) -> Tensor:
         """Return the log of the mean softmax (b, k) over ``n`` noisy copies: what an attack can climb.
 
-        Salman et al. (2019), arXiv:1906.04584, eq. (6): a soft stand-in for the counts, which have no slope.
+        Salman et al. (2019), arXiv:1906.04584: a soft stand-in for the counts, which have no slope.
         """
         self._check(x, n=n)
         copies = x[:, None] + self.sigma * standard_normal(len(x), n, *x.shape[1:], like=x, generator=generator)

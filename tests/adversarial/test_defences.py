@@ -94,7 +94,9 @@ def test_training_is_plain_training_where_epsilon_is_zero():
 
 
 @pytest.mark.parametrize("schedule", [None, lambda step: 1 / (1 + step)])
-@pytest.mark.parametrize("options", [{}, {"steps": 3}, {"steps": 2, "step_size": 0.05, "bounds": (-1.0, 2.0)}])
+@pytest.mark.parametrize(
+    "options", [{}, {"ramp": 2}, {"steps": 3}, {"steps": 2, "step_size": 0.05, "bounds": (-1.0, 2.0)}]
+)
 def test_training_is_steps_on_attacked_images_one_by_one(options, schedule):
     x, y = images(12)
     model, twin = network(), network()
@@ -104,7 +106,9 @@ def test_training_is_steps_on_attacked_images_one_by_one(options, schedule):
     )  # fmt: skip
     draw = stream(3)
     for step, half in enumerate([slice(6), slice(6, 12)] * 2):
-        worse = ascend(twin, x[half], y[half], epsilon=0.2, generator=draw, **options)
+        rise = min(1, (step + 1) / 3) if "ramp" in options else 1
+        rest = {name: value for name, value in options.items() if name != "ramp"}
+        worse = ascend(twin, x[half], y[half], epsilon=0.2 * rise, generator=draw, **rest)
         rate = 0.1 * (schedule(step) if schedule else 1)
         slopes = torch.autograd.grad(F.cross_entropy(twin(worse), y[half]), list(twin.parameters()))
         with torch.no_grad():
@@ -198,7 +202,8 @@ MODEL, (X, Y) = network(), images(4)
         (lambda: ascend(MODEL, X, Y[:3], epsilon=0.1, generator=stream()), r"y is \(4,\)"),
         (lambda: ascend(MODEL, X, Y + 1, epsilon=0.1, generator=stream()), "class numbers lie in 0..2, found 1 to 3"),
         (lambda: train(epsilon=-1.0), "epsilon is a finite size"),
-        (lambda: train(steps=0), "steps counts steps along the gradient, at least 1, found 0"),
+        (lambda: train(steps=0), "steps is at least 1 and ramp, .* found 0 and 0"),
+        (lambda: train(ramp=-1), "found 1 and -1"),
         (lambda: train(epochs=0), "epochs counts passes over the data"),
         (lambda: train(batches=iter([(X, Y)])), "iterated once an epoch, found list_iterator"),
         (lambda: survivors(MODEL, X, Y.float()), "y holds class numbers"),

@@ -150,7 +150,10 @@ def test_the_bounds_of_pixels_reach_the_margins():
 
 
 def test_no_image_no_margin():
-    assert margins(nn.Sequential(nn.Linear(5, 3)), torch.zeros(0, 5), torch.zeros(0).long(), epsilon=0.1).shape == (0, 3)
+    assert margins(nn.Sequential(nn.Linear(5, 3)), torch.zeros(0, 5), torch.zeros(0).long(), epsilon=0.1).shape == (
+        0,
+        3,
+    )
 
 
 MODEL, IMAGE, LABEL = nn.Sequential(nn.Linear(5, 3)), torch.zeros(1, 5), torch.tensor([0])

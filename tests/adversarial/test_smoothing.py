@@ -166,7 +166,10 @@ SMOOTHED, X = Smoothed(nn.Linear(3, 2), 1.0), torch.zeros(2, 3)
         (lambda: SMOOTHED.certify(X, n=0, generator=stream()), "n counts draws, at least 1, found 0"),
         (lambda: SMOOTHED.certify(X, n_guess=0, generator=stream()), "n_guess counts draws"),
         (lambda: SMOOTHED.certify(X, alpha=-1, generator=stream()), "alpha .* found -1"),
-        (lambda: SMOOTHED.counts(X.long(), n=2, generator=stream()), r"floats, at least one, found torch.int64 \(2, 3\)"),
+        (
+            lambda: SMOOTHED.counts(X.long(), n=2, generator=stream()),
+            r"floats, at least one, found torch.int64 \(2, 3\)",
+        ),
         (lambda: SMOOTHED.counts(X[0], n=2, generator=stream()), r"found torch.float32 \(3,\)"),
         (lambda: SMOOTHED.counts(X[:0], n=2, generator=stream()), r"found torch.float32 \(0, 3\)"),
         (lambda: SMOOTHED.log_probabilities(X, n=0, generator=stream()), "n counts draws"),
