@@ -105,7 +105,7 @@ class Smoothed(nn.Module):
         self.model, self.sigma, self.size = model, sigma, size
 
     def counts(self, x: Tensor, *, n: int, generator: Generator) -> Tensor:
-        """Count the answers to ``n`` noisy copies of each image (b, ...): int64 (b, k); the paper's SampleUnderNoise."""
+        """Count the answers to ``n`` noisy copies of each image (b, ...): int64 (b, k); SampleUnderNoise."""
         self._check(x, n=n)
         with undisturbed(self.model), torch.no_grad():
             return torch.stack([self._count(image, n, generator) for image in x])

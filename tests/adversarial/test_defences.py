@@ -18,6 +18,11 @@ from dlbook.data import Batches
 from dlbook.training import fit
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
 def network(seed=0):
     torch.manual_seed(seed)
     return shaken(nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3)), seed)

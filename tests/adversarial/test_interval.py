@@ -11,6 +11,11 @@ from common import F64, noise, shaken, stream
 from dlbook.adversarial.interval import box, certified, margins, propagate
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
 def corners(lower, upper):
     """Return all 2^d corners of one box (d,)."""
     picks = torch.tensor(list(itertools.product([False, True], repeat=len(lower))))

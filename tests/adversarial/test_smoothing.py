@@ -12,6 +12,11 @@ from common import F64, noise, stream
 from dlbook.adversarial.smoothing import ABSTAIN, Smoothed, lower_bound, radius
 
 
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
 def plane(w, b):
     """Return a model of two classes, the second where w @ x + b > 0."""
     layer = nn.Linear(len(w), 2, dtype=F64)
