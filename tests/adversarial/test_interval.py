@@ -150,8 +150,9 @@ def test_the_bounds_of_pixels_reach_the_margins():
     x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([1])
     assert_close(margins(model, x, y, epsilon=0.25).detach(), torch.tensor([[-1.0, 0.0]]))
     assert_close(margins(model, x, y, epsilon=0.25, bounds=(-1, 2)).detach(), torch.tensor([[-1.5, 0.0]]))
-    assert certified(model, x, y - 1, epsilon=0.6, bounds=(0, 1)).item() is False
-    assert certified(model, x, y - 1, epsilon=0.45, bounds=(-1, 2)).item() is True
+    model[0].bias.data[1] = 1.5  # now only outward moves could cost class 1 its lead
+    assert certified(model, x, y, epsilon=0.45).item() is True
+    assert certified(model, x, y, epsilon=0.45, bounds=(-1, 2)).item() is False
 
 
 def test_no_image_no_margin():

@@ -121,6 +121,15 @@ def test_the_guess_has_draws_of_its_own():
     assert above.mean() < 0.1
 
 
+def test_certify_counts_fresh_draws_after_those_of_the_guess():
+    smoothed, x, draw = Smoothed(plane([1.0], 0.0), 0.5), torch.tensor([[0.1], [-0.2]], dtype=F64), stream(3)
+    found = smoothed.certify(x, n=50, n_guess=20, generator=stream(3))
+    guess = smoothed.counts(x, n=20, generator=draw).argmax(dim=1)
+    count = smoothed.counts(x, n=50, generator=draw)[torch.arange(2), guess]
+    wanted = [stats.binomtest(int(k), 50, alternative="greater").proportion_ci(0.999).low for k in count]
+    assert np.allclose(found.probability, wanted, rtol=1e-9)
+
+
 def test_log_probabilities_are_the_mean_softmax_and_have_its_gradient():
     layer = nn.Linear(3, 5, dtype=F64)
     with torch.no_grad():
