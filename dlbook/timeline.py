@@ -103,6 +103,7 @@ EVENTS = (
 # when this file changes, and would not notice a new file elsewhere. A test compares the list with the disk.
 WRITTEN = frozenset(
     {
+        "dlbook.adversarial.fgsm",
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.alexnet",

@@ -121,7 +121,8 @@ def lbfgs(
     if not len(x):
         return Attack(found, success, iterations)
     with undisturbed(model):
-        x, target, found = x.detach().clone(), target.clone(), found.clone()
+        x, target, found = x.detach().clone(), target.clone(), found.clone()  # not of inference mode any more
+        success, iterations = success.clone(), iterations.clone()
         with torch.no_grad():
             was = turned(logits(model, x, target), target, targeted=True)
         for i in (~was).nonzero()[:, 0].tolist():
