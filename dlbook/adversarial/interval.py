@@ -1,7 +1,7 @@
 """Interval bound propagation: Gowal et al. (2018), arXiv:1810.12715, Sec. 3.
 
 Every unit gets an interval that its value cannot leave while no pixel moves by more than epsilon.  A linear map takes
-center μ and radius r of a box to W μ + b and |W| r; a map that preserves order is applied to both ends.
+center μ and radius r of a box to W μ + b and abs(W) r; a map that preserves order is applied to both ends.
 
 Paper → code: z̲, z̄ → ``lower``, ``upper``; ẑ(ε), worst-case logits → :func:`margins`, as differences to the right one.
 Axes: b images, k classes, h units before the last layer.
@@ -69,7 +69,7 @@ def propagate(model: nn.Module, lower: Tensor, upper: Tensor) -> tuple[Tensor, T
 
 
 def _absolute(layer: nn.Linear | nn.Conv2d, reach: Tensor) -> Tensor:
-    """Return |W| reach."""
+    """Return abs(W) reach."""
     if isinstance(layer, nn.Linear):
         return F.linear(reach, layer.weight.abs())
     return F.conv2d(
