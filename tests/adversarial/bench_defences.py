@@ -53,5 +53,4 @@ def cases() -> Iterator[Case]:
             book,
             lambda theirs=theirs, second=second, pairs=pairs: plain(theirs, pairs, second),
             "the loop in plain torch",
-            "looks at pixels and labels before each step, and at losses after it",
         )
