@@ -54,6 +54,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     top = tmp_path_factory.mktemp("project")
     for name in ("_config.yml", "pyproject.toml", "requirements.lock", "CHANGELOG.md"):
         shutil.copy(ROOT / name, top)
+    (top / "book").mkdir()
+    shutil.copy(ROOT / "book" / "parts.yml", top / "book")
     for name in ("_ext", "_assets", "_inv"):
         shutil.copytree(ROOT / "book" / name, top / "book" / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(
