@@ -13,8 +13,7 @@ a server that compresses as web servers do. The columns:
     blocked           milliseconds by which tasks were longer than 50, the time in which a click waits for an answer
     shift             by how much of the window the page moved while it loaded (cumulative layout shift)
 
-``--check`` exits with 1 if the worst page is over a limit. Times differ between machines, so of these the medians are
-checked, with room.
+``--check`` exits with 1 if the worst page is over a limit that does not depend on the machine.
 """
 
 import argparse
@@ -33,8 +32,8 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 SLOWER = 4
-WORST = {"sent": 700.0, "requests": 30, "elements": 15_000, "shift": 0.02}  # of every page
-MEDIAN = {"blocked": 600.0}  # of all pages
+WORST = {"sent": 700.0, "requests": 30, "elements": 20_000, "shift": 0.02}  # of every page
+MEDIAN = {"blocked": 600.0}  # of all pages; told, not judged: it is twice as much beside another process
 TEXT = {".html", ".css", ".js", ".svg", ".json", ".mjs", ".txt", ".inv"}
 
 WATCH = """() => {
@@ -198,7 +197,8 @@ def main() -> int:
     print(table(weights))
     heavy = over(weights)
     print("\n".join(heavy) if heavy else "every limit is kept")
-    return 1 if heavy and options.check else 0
+    judged = [line for line in heavy if not line.startswith("median")]
+    return 1 if judged and options.check else 0
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ def test_icons_are_drawn_where_they_stand_and_an_unknown_one_is_named():
 
 
 def test_code_keeps_its_text_and_its_colors():
-    code = '<div class="highlight"><pre><span class="k">if</span><span class="w"> </span><span class="n">x</span></pre>'
-    assert unwrap(code) == '<div class="highlight"><pre><span class="k">if</span> x</pre>'
+    code = '<div class="highlight"><pre><span class="k">if</span><span class="w"> </span><span class="n">x</span><span class="o">+</span></pre>'
+    assert unwrap(code) == '<div class="highlight"><pre><span class="k">if</span> x+</pre>'
     assert unwrap('<p><span class="n">x</span></p>') == '<p><span class="n">x</span></p>'
 
 

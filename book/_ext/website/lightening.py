@@ -4,7 +4,7 @@ Measured on LeNet's page before: 4.3 MB in 56 requests, 1.8 MB of them over the 
 icons of which a page shows a dozen. Each function says what it changes; none changes what is read.
 
 - Icons stand in the page as pictures, drawn from the paths in that script (Font Awesome Free, CC BY 4.0).
-- Names, punctuation and spaces of code, which have the color of code, are no elements of their own.
+- Names, operators, punctuation and spaces of code, which have the color of code, are no elements of their own.
 - No page loads the index of Sphinx's search; ``search.js`` does where it has to.
 - The stylesheets are one file, and so are the scripts.
 - Figures are WebP, which shows the same pixels in a third of the bytes; a large photograph may lose what nobody sees.
@@ -25,7 +25,7 @@ FONTS = ("source-serif-4-latin-wght-normal.woff2", "source-sans-3-latin-wght-nor
 
 ICON = re.compile(r'<(?P<tag>i|span) class="(?P<names>[^"]*\b(?:fas|fa-solid)\b[^"]*)"(?P<rest>[^>]*)></(?P=tag)>')
 CODE = re.compile(r'<div class="highlight"><pre>.*?</pre>', re.S)
-PLAIN = re.compile(r'<span class="(?:n|nn|p|w)">([^<]*)</span>')
+PLAIN = re.compile(r'<span class="(?:n|nn|o|p|w)">([^<]*)</span>')
 SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.S)
 PRE = re.compile(r'<span class="pre">([^<]*)</span>')
 STYLE = re.compile(
@@ -85,8 +85,8 @@ def draw_icons(page: str, paths: dict[str, tuple[int, int, str]]) -> str:
 def unwrap(page: str) -> str:
     """Take away the elements of code that look like the code around them, a third of all elements of a page.
 
-    >>> unwrap('<div class="highlight"><pre><span class="n">x</span><span class="o">=</span></pre>')
-    '<div class="highlight"><pre>x<span class="o">=</span></pre>'
+    >>> unwrap('<div class="highlight"><pre><span class="n">x</span><span class="o">=</span><span class="mi">1</span></pre>')
+    '<div class="highlight"><pre>x=<span class="mi">1</span></pre>'
     """
     page = CODE.sub(lambda found: PLAIN.sub(r"\1", found[0]), page)
     return SIGNATURE.sub(lambda found: PLAIN.sub(r"\1", PRE.sub(r"\1", found[0])), page)
