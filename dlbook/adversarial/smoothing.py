@@ -4,7 +4,7 @@ The smoothed classifier answers what the base classifier answers most often when
 If it answers A with probability at least p > 1/2, no change of the image shorter than σ Φ⁻¹(p) turns its answer.
 
 Paper → code: f → ``model``; g → :class:`Smoothed`; σ → ``sigma``, in the units of the image; n₀, n, α → ``n_guess``,
-``n``, ``alpha``; p_A (underlined) → ``probability``; ABSTAIN → :data:`ABSTAIN`.  Axes: b images, k classes.
+``n``, ``alpha``; p_A (underlined) → ``probability``; ABSTAIN → ``ABSTAIN``.  Axes: b images, k classes.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,7 @@ class Certificate(NamedTuple):
     Attributes
     ----------
     label : (b,) int64
-        Its answer, or :data:`ABSTAIN`.
+        Its answer, or ``ABSTAIN``.
     radius : (b,) float64
         L2 distance within which the answer holds, in the units of the image; 0 where it abstains.
     probability : (b,) float64
@@ -111,7 +111,7 @@ class Smoothed(nn.Module):
             return torch.stack([self._count(image, n, generator) for image in x])
 
     def predict(self, x: Tensor, *, n: int = 1000, alpha: float = 0.001, generator: Generator) -> Tensor:
-        """Return the answers (b,), or :data:`ABSTAIN` where the two most frequent ones may be equally likely.
+        """Return the answers (b,), or ``ABSTAIN`` where the two most frequent ones may be equally likely.
 
         Each answer is that of the exact smoothed classifier with probability at least 1 - alpha (Proposition 1).
         """

@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 from website import (
     at_a_glance,
     benchmarks,
+    bibliography,
     claim_list,
     downloads,
     execution,
@@ -32,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
     fixes.collect_garbage_seldom()
     fixes.setup(app)  # first: it mends other extensions
+    bibliography.setup(app)
     for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
     for part in (folding, parts, sources, signatures, modules, release, searching, lightening):
