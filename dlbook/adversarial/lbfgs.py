@@ -3,7 +3,8 @@
     minimize c ‖r‖² + loss(x + r, target), with x + r inside the bounds
 
 by L-BFGS with box constraints, for the largest c whose minimizer still reaches the target: a large c makes r small.
-(The paper prints ``c |r|`` and "the minimum c > 0"; the second would make r long, and the first is today read as a square.)
+(The paper prints ``c |r|`` and "the minimum c > 0"; the second would make r long, and the first is today read as a
+square.)
 Paper → code: l → ``target``, x + r → ``adversarial``, loss_f → cross-entropy.  Axes: b images, k classes.
 """
 

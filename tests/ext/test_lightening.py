@@ -18,7 +18,7 @@ PAGE = """<html><head>
     <script src="{up}_static/searchtools.js"></script>
     <script src="{up}searchindex.js"></script>
   </head><body><span class="fa-solid fa-list"></span><i class="fas fa-file-pdf"></i>
-  <img alt="A dot." src="{up}_images/dot.png" style="width: 2px;" />
+  <img alt="A dot." src="{up}_images/dot.png" style="width: 2px; height: 3px;" />
   <script defer src="{up}_static/two.js"></script></body></html>"""
 
 
@@ -120,6 +120,7 @@ def test_pictures_load_late_but_for_the_logo(site: Path):
     Lightener(site).run()
     page = (site / "index.html").read_text("utf8")
     assert '<img loading="lazy" decoding="async" alt="A dot." src="_images/dot.webp"' in page
+    assert "height: 3px; aspect-ratio: 2 / 3;" in page
     assert not (site / "_images" / "dot.png").exists()
 
 

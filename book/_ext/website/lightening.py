@@ -8,7 +8,7 @@ icons of which a page shows a dozen. Each function says what it changes; none ch
 - No page loads the index of Sphinx's search; ``search.js`` does where it has to.
 - The stylesheets are one file, and so are the scripts.
 - Figures are WebP, which shows the same pixels in a third of the bytes; a large photograph may lose what nobody sees.
-- Pictures load when they come near the window, the two fonts of the first paragraph before anything asks for them.
+- Pictures load when they come near the window, into a place of their size; fonts before anything asks for them.
 """
 
 import hashlib
@@ -21,7 +21,14 @@ from PIL import Image
 from sphinx.application import Sphinx
 
 PHOTOGRAPH = 150_000  # bytes above which a picture without loss is tried with it
-FONTS = ("source-serif-4-latin-wght-normal.woff2", "source-sans-3-latin-wght-normal.woff2")
+FONTS = {  # what a page needs to have in it for a font to be asked for at once
+    "fonts/source-serif-4-latin-wght-normal.woff2": "<p",
+    "fonts/source-sans-3-latin-wght-normal.woff2": "<p",
+    "fonts/source-serif-4-latin-wght-italic.woff2": "<em",
+    "fonts/source-code-pro-latin-wght-normal.woff2": "<code",
+    "katex/fonts/KaTeX_Main-Regular.woff2": 'class="katex"',
+    "katex/fonts/KaTeX_Math-Italic.woff2": "mathnormal",
+}
 
 ICON = re.compile(r'<(?P<tag>i|span) class="(?P<names>[^"]*\b(?:fas|fa-solid)\b[^"]*)"(?P<rest>[^>]*)></(?P=tag)>')
 CODE = re.compile(r'<div class="highlight"><pre>.*?</pre>', re.S)
@@ -34,6 +41,7 @@ STYLE = re.compile(
 SCRIPT = re.compile(r'[ \t]*<script(?P<attributes>[^>]*?) ?src="(?P<source>[^"?]*)[^"]*"></script>\n?')
 SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?')
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
+BOX = re.compile(r"width: (\d+)px; height: (\d+)px;(?! aspect)")
 ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?!data:|https?:|#)(?P<path>[^)\"'?#]+)(?P<query>[^)\"']*)(?P=quote)\)")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 IMPORT = re.compile(r"""@import (?:url\()?["']([^"':]+)["']\)?;""")
@@ -160,9 +168,9 @@ class Lightener:
             return page
         name = self.bundle([(folder / (found[1] or found[2])).resolve() for found in links], "css")
         fonts = "".join(
-            f'<link rel="preload" as="font" type="font/woff2" href="{root}_static/vendor/fonts/{font}" crossorigin />\n'
-            for font in FONTS
-            if (self.static / "vendor" / "fonts" / font).exists()
+            f'<link rel="preload" as="font" type="font/woff2" href="{root}_static/vendor/{font}" crossorigin />\n'
+            for font, sign in FONTS.items()
+            if sign in page and (self.static / "vendor" / font).exists()
         )
         page = page.replace(links[0][0], f'{fonts}<link rel="stylesheet" href="{root}_static/{name}" />\n', 1)
         for found in links[1:]:
@@ -192,6 +200,7 @@ class Lightener:
             source = (folder / found["source"]).resolve()
             lighter = self.pictures.get(source, source)
             rest = found["rest"].replace(found["source"], found["source"].replace(source.name, lighter.name))
+            rest = BOX.sub(r"\g<0> aspect-ratio: \1 / \2;", rest)  # holds the place where a style says `height: auto`
             lazy = "" if "logo__image" in rest or "loading=" in rest else 'loading="lazy" decoding="async" '
             return f"<img {lazy}{rest}>"
 
