@@ -167,6 +167,8 @@ def test_log_probabilities_use_evaluation_mode_and_the_callers_word_on_gradients
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     with torch.no_grad():
         assert not smoothed.log_probabilities(x, n=5, generator=stream()).requires_grad
+    with torch.inference_mode():
+        assert torch.equal(smoothed.log_probabilities(x + 0, n=5, generator=stream()), one)
 
 
 def test_images_of_any_axes_and_half_precision():
