@@ -187,7 +187,9 @@ def survivors(
 ) -> Tensor:
     """Tell which images (b,) the model answers rightly, clean and after every one of the ``attacks``.
 
-    Each attack sees only what the ones before it left, and is not taken at its word: the model is asked again.
+    Each attack sees only what the ones before it left, and is not taken at its word: the model is asked again.  Logits
+    that are NaN are no right answer to a clean image, and no success of an attack.  Whether an attack kept its budget
+    is not looked at.
 
     Parameters
     ----------
@@ -214,9 +216,12 @@ def survivors(
     for attack in (_no_attack, *attacks):
         for rows in alive.nonzero()[:, 0].split(size):
             changed = attack(model, x[rows], y[rows]).adversarial
+            if changed.shape != x[rows].shape:
+                raise ValueError(f"an attack returns images {tuple(x[rows].shape)}, found {tuple(changed.shape)}")
             with undisturbed(model), torch.no_grad():
-                answer = logits(model, changed, y[rows]).argmax(dim=-1)
-            alive[rows] = answer == y[rows]
+                answer = logits(model, changed, y[rows])
+            right, unknown = answer.argmax(dim=-1) == y[rows], answer.isnan().any(dim=-1)
+            alive[rows] = right & ~unknown if attack is _no_attack else right | unknown
     return alive
 
 

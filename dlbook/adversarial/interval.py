@@ -16,7 +16,7 @@ from dlbook.adversarial.attack import Bounds, check_budget, check_images, check_
 
 __all__ = ["box", "certified", "margins", "propagate"]
 
-ORDERED = (  # whoever raises an input of these lowers no output
+ORDERED = (  # raising an input of these never lowers an output
     nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Flatten, nn.Identity, nn.ZeroPad2d, nn.MaxPool2d, nn.AvgPool2d,
 )  # fmt: skip
 
@@ -54,9 +54,16 @@ def propagate(model: nn.Module, lower: Tensor, upper: Tensor) -> tuple[Tensor, T
     """
     if lower.shape != upper.shape:
         raise ValueError(f"lower and upper are ends of one box, found {tuple(lower.shape)} and {tuple(upper.shape)}")
+    if not (lower <= upper).all():
+        raise ValueError("lower is nowhere above upper, found a number for which it is, or NaN")
+    return _through(model, lower, upper)
+
+
+def _through(model: nn.Module, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ends of the box behind ``model``, without another look at the ends before it."""
     if isinstance(model, nn.Sequential):
         for layer in model:
-            lower, upper = propagate(layer, lower, upper)
+            lower, upper = _through(layer, lower, upper)
         return lower, upper
     if isinstance(model, ORDERED):
         return model(lower), model(upper)

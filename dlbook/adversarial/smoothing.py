@@ -60,7 +60,7 @@ def lower_bound(successes: ArrayLike, n: int, *, alpha: float) -> NDArray[np.flo
 
 
 def radius(p: ArrayLike, *, sigma: float) -> NDArray[np.float64]:
-    """Return the radius σ Φ⁻¹(p) that a probability (...) of the answer certifies; 0 for p up to one half.
+    """Return the radius σ Φ⁻¹(p), in units of ``sigma``, that a probability (...) certifies; 0 for p up to one half.
 
     Eq. (3) with p_B = 1 - p_A: σ/2 (Φ⁻¹(p_A) - Φ⁻¹(p_B)).
 
@@ -69,7 +69,11 @@ def radius(p: ArrayLike, *, sigma: float) -> NDArray[np.float64]:
     >>> bool(np.isclose(radius(stats.norm.cdf(2), sigma=0.25), 0.5))
     True
     """
-    return np.maximum(sigma * stats.norm.ppf(np.asarray(p)), 0.0)
+    check_budget(sigma=sigma)
+    share = np.asarray(p)
+    if not ((share >= 0) & (share <= 1)).all():
+        raise ValueError(f"p is a probability, found {share.min()} to {share.max()}")
+    return sigma * stats.norm.ppf(np.maximum(share, 0.5))
 
 
 class Smoothed(nn.Module):
@@ -145,7 +149,9 @@ class Smoothed(nn.Module):
         """
         self._check(x, n=n)
         copies = x[:, None] + self.sigma * standard_normal(len(x), n, *x.shape[1:], like=x, generator=generator)
-        answer = logits(self.model, copies.flatten(0, 1)).log_softmax(dim=-1)
+        recording = torch.is_grad_enabled()
+        with undisturbed(self.model), torch.set_grad_enabled(recording):
+            answer = logits(self.model, copies.flatten(0, 1)).log_softmax(dim=-1)
         return answer.view(len(x), n, -1).logsumexp(dim=1) - np.log(n)
 
     def _count(self, image: Tensor, n: int, generator: Generator) -> Tensor:
@@ -155,11 +161,15 @@ class Smoothed(nn.Module):
             noise = standard_normal(copies, *image.shape, like=image, generator=generator)
             answers.append(logits(self.model, image + self.sigma * noise))
         scores = torch.cat(answers)
+        if scores.isnan().any():
+            raise ValueError("the model returns NaN for noisy copies, which is no answer that could be counted")
         return scores.argmax(dim=-1).bincount(minlength=scores.shape[1])
 
     def _check(self, x: Tensor, **draws: int) -> None:
         if x.ndim < 2 or not x.is_floating_point() or not len(x):
             raise ValueError(f"x is a batch (b, ...) of floats, at least one, found {x.dtype} {tuple(x.shape)}")
+        if not x.isfinite().all():
+            raise ValueError("x is a batch of finite floats, found NaN or infinity")
         _check_draws(0.5, **draws)
 
 

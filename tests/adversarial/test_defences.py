@@ -194,6 +194,30 @@ def test_survivors_counts_in_evaluation_mode_and_an_attack_that_ends_up_right_is
     assert survivors(model, x[:0], y[:0]).shape == (0,)
 
 
+def test_an_answer_that_is_no_number_is_neither_right_nor_a_success():
+    x, y = torch.tensor([[0.0, 1.0], [1.0, 0.0], [torch.nan, 0.0]]), torch.tensor([1, 0, 0])
+
+    def spoil(model, x, y):
+        return Attack(x.where(y[:, None] == 0, torch.nan), torch.ones_like(y, dtype=torch.bool), y)
+
+    assert survivors(lambda x: x, x, y).tolist() == [True, True, False]
+    assert survivors(lambda x: x, x, y, spoil).tolist() == [True, True, False]
+
+
+def test_ascend_takes_no_image_and_half_precision():
+    model, (x, y) = network(), images(4)
+    assert ascend(model, x[:0], y[:0], epsilon=0.1, generator=stream()).shape == (0, 5)
+    model, x = model.to(torch.bfloat16), x.to(torch.bfloat16)
+    found = ascend(model, x, y, epsilon=0.25, generator=stream())
+    assert found.dtype == torch.bfloat16
+    assert (found.float() - x.float()).abs().max() <= 0.25 + 2**-8
+
+
+def one_image(model, x, y):
+    """Attack the first image and forget the others."""
+    return Attack(x[:1], torch.ones_like(y, dtype=torch.bool), y)
+
+
 MODEL, (X, Y) = network(), images(4)
 
 
@@ -214,6 +238,7 @@ MODEL, (X, Y) = network(), images(4)
         (lambda: survivors(MODEL, X, Y.float()), "y holds class numbers"),
         (lambda: survivors(MODEL, X, Y, size=0), "size is the number of images at once, at least 1, found 0"),
         (lambda: survivors(MODEL, X, Y + 1), "class numbers lie in 0..2"),
+        (lambda: survivors(lambda x: x[:, :3], X, X[:, :3].argmax(1), one_image), r"images \(4, 5\), found \(1, 5\)"),
         (lambda: robust_accuracy(MODEL, X[:0], Y[:0]), r"a share of no images .* \(0, 5\)"),
     ],
 )

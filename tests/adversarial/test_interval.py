@@ -172,6 +172,8 @@ MODEL, IMAGE, LABEL = nn.Sequential(nn.Linear(5, 3)), torch.zeros(1, 5), torch.t
         (lambda: propagate(nn.BatchNorm1d(5), IMAGE, IMAGE), "no rule for bounds of BatchNorm1d"),
         (lambda: propagate(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), IMAGE, IMAGE), "no rule .* Conv2d"),
         (lambda: propagate(MODEL, IMAGE, IMAGE[:0]), r"ends of one box, found \(1, 5\) and \(0, 5\)"),
+        (lambda: propagate(MODEL, IMAGE + 1, IMAGE), "lower is nowhere above upper"),
+        (lambda: propagate(MODEL, IMAGE, IMAGE * torch.nan), "lower is nowhere above upper"),
         (lambda: box(IMAGE + 2, epsilon=0.1), "pixels of x lie in bounds"),
         (lambda: box(IMAGE, epsilon=-0.1), "epsilon is a finite size of at least 0"),
         (lambda: margins(MODEL, IMAGE, LABEL + 3, epsilon=0.1), r"class numbers lie in 0..2, found 3 to 3"),

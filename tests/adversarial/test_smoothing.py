@@ -156,6 +156,21 @@ def test_the_base_model_is_left_as_it_was():
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
 
 
+def test_log_probabilities_use_evaluation_mode_and_the_callers_word_on_gradients():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    smoothed, x = Smoothed(model, 0.5), torch.zeros(2, 3)
+    one, two = (smoothed.log_probabilities(x, n=5, generator=stream()) for _ in range(2))
+    assert torch.equal(one, two)
+    assert one.requires_grad
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    with torch.no_grad():
+        assert not smoothed.log_probabilities(x, n=5, generator=stream()).requires_grad
+    with torch.inference_mode():
+        assert torch.equal(smoothed.log_probabilities(x + 0, n=5, generator=stream()), one)
+
+
 def test_images_of_any_axes_and_half_precision():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 5 * 7, 2)).to(torch.bfloat16)
     counts = Smoothed(model, 0.5).counts(torch.zeros(2, 3, 5, 7, dtype=torch.bfloat16), n=11, generator=stream())
@@ -187,6 +202,13 @@ SMOOTHED, X = Smoothed(nn.Linear(3, 2), 1.0), torch.zeros(2, 3)
         (lambda: SMOOTHED.counts(X[0], n=2, generator=stream()), r"found torch.float32 \(3,\)"),
         (lambda: SMOOTHED.counts(X[:0], n=2, generator=stream()), r"found torch.float32 \(0, 3\)"),
         (lambda: SMOOTHED.log_probabilities(X, n=0, generator=stream()), "n counts draws"),
+        (lambda: SMOOTHED.certify(X / 0, generator=stream()), "x is a batch of finite floats"),
+        (lambda: SMOOTHED.log_probabilities(X + torch.inf, n=1, generator=stream()), "x is a batch of finite floats"),
+        (lambda: Smoothed(lambda x: x / 0 * 0, 1.0).predict(X, generator=stream()), "the model returns NaN"),
+        (lambda: radius(1.5, sigma=1.0), "p is a probability, found 1.5"),
+        (lambda: radius([0.5, -0.5], sigma=1.0), "p is a probability, found -0.5"),
+        (lambda: radius(torch.nan, sigma=1.0), "p is a probability, found nan"),
+        (lambda: radius(0.3, sigma=-1.0), "sigma is a finite size"),
         (lambda: Smoothed(nn.Flatten(0), 1.0).counts(X, n=2, generator=stream()), "the model returns logits"),
     ],
 )
