@@ -105,6 +105,7 @@ WRITTEN = frozenset(
     {
         "dlbook.adversarial.deepfool",
         "dlbook.adversarial.universal",
+        "dlbook.adversarial.fgsm",
         "dlbook.backprop.approximation",
         "dlbook.backprop.backpropagation",
         "dlbook.convolution.alexnet",

@@ -88,7 +88,7 @@ def steepest(slope: Tensor, x: Tensor, *, epsilon: float, norm: str = "linf", bo
     elif norm == "l2":
         step = stretch(g, low, high, epsilon=epsilon)
     else:  # the steepest pixel takes what its wall leaves it, then the next
-        room = torch.where(g > 0, high, -low) * (g != 0)
+        room = torch.where(g > 0, high, -low)
         order = g.abs().argsort(dim=1, descending=True, stable=True)
         room = room.gather(1, order)
         spent = room.cumsum(dim=1) - room

@@ -69,7 +69,7 @@ def penalized(
     found = minimize(
         price_and_slope, flat, jac=True, method="L-BFGS-B", bounds=[bounds] * flat.size, options={"maxiter": max_iter}
     )
-    return torch.from_numpy(found.x).view(x.shape).to(x).clamp(*bounds), int(found.nfev)
+    return torch.from_numpy(found.x).view(x.shape).to(x), int(found.nfev)
 
 
 def lbfgs(

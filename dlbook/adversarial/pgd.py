@@ -150,24 +150,23 @@ def pgd(
             if random_start:
                 start = random_in_ball(x, epsilon=epsilon, norm=norm, bounds=bounds, generator=generator)
             rows = (~done).nonzero()[:, 0]
-            now = start[rows]
+            now, home, want = start[rows], x[rows], y[rows]
             for step in range(steps + 1):
                 if not len(rows):
                     break
-                want, seen = y[rows], now.to(dtype)
                 if step < steps:
-                    slope, answer = ascent(model, seen, want, targeted=targeted)
+                    slope, answer = ascent(model, now.to(dtype), want, targeted=targeted)
                 else:
                     with torch.no_grad():
-                        answer = logits(model, seen)
+                        slope, answer = now, logits(model, now.to(dtype))
                 hit = turned(answer, want, targeted=targeted)
-                leaves = hit if early_stop and step < steps else torch.full_like(hit, step == steps)
-                loss = F.cross_entropy(answer.float(), want, reduction="none") * (-1 if targeted else 1)
-                better = leaves & (hit | (loss > best[rows]))
-                found[rows[better]], best[rows[better]], done[rows[leaves & hit]] = now[better], loss[better], True
-                if step < steps:
-                    rows, now, slope = rows[~leaves], now[~leaves], slope[~leaves].to(now)
-                    iterations[rows] += 1
-                    now = now + steepest(slope, now, epsilon=alpha, norm=norm, bounds=(-math.inf, math.inf))
-                    now = project(now, x[rows], epsilon=epsilon, norm=norm, bounds=bounds)
+                leaves = torch.ones_like(hit) if step == steps else hit & early_stop
+                if leaves.any():
+                    loss = F.cross_entropy(answer.float(), want, reduction="none") * (-1 if targeted else 1)
+                    better = leaves & (hit | (loss > best[rows]))
+                    found[rows[better]], best[rows[better]], done[rows[leaves & hit]] = now[better], loss[better], True
+                    rows, now, home, want, slope = (part[~leaves] for part in (rows, now, home, want, slope))
+                iterations[rows] += 1
+                now = now + steepest(slope.to(now), now, epsilon=alpha, norm=norm, bounds=(-math.inf, math.inf))
+                now = project(now, home, epsilon=epsilon, norm=norm, bounds=bounds)
     return Attack(found.to(dtype), done & ~was, iterations)

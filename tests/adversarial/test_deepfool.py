@@ -155,8 +155,10 @@ def test_images_out_of_reach_are_no_success():
     model = nn.Linear(2, 2, dtype=F64)
     model.weight.data = torch.tensor([[0.0, 0], [1, 1]], dtype=F64)
     model.bias.data = torch.tensor([0.0, -3.0], dtype=F64)
-    found = deepfool(model, torch.tensor([[0.5, 0.5]], dtype=F64))
+    calls = []
+    found = deepfool(lambda x: calls.append(len(x)) or model(x), torch.tensor([[0.5, 0.5]], dtype=F64))
     assert not found.success.any()
+    assert len(calls) == 5  # the start, and two for each of two steps
     assert_close(found.adversarial, torch.ones(1, 2, dtype=F64))
     assert found.iterations.item() == 1  # in the corner there is no further step, so it stops
 
@@ -221,7 +223,9 @@ def test_other_precisions_turn_as_many_and_go_about_as_far(dtype):
 
 
 def test_an_empty_batch():
-    found = deepfool(network(), IMAGES[:0])
+    calls = []
+    found = deepfool(lambda x: calls.append(x), IMAGES[:0])
+    assert not calls  # some models cannot take an empty batch
     assert found.adversarial.shape == (0, 3, 2, 2)
     assert found.success.dtype == torch.bool
     assert found.iterations.dtype == torch.int64
@@ -237,7 +241,11 @@ def test_slopes_that_are_zero_or_not_finite_make_no_nan():
         assert torch.equal(found.adversarial, x)
         assert not found.success.any()
         assert (found.iterations == 0).all()
-    half = deepfool(lambda x: 1e4 * x, torch.tensor([[0.6, 0.4, 0.5]], dtype=torch.float16))  # squares overflow there
+    steep = deepfool(lambda x: torch.stack([x[:, 1], x[:, 0].sqrt() - 1], 1), torch.tensor([[0.0, 0.5]], dtype=F64))
+    assert torch.equal(steep.adversarial, torch.tensor([[0.0, 0.5]], dtype=F64))  # its only slope is infinite
+    half = deepfool(
+        lambda x: 6e4 * x, torch.tensor([[0.6, 0.4, 0.5]], dtype=torch.float16)
+    )  # the slope's length does not fit there
     assert half.success.all()
     late = torch.tensor([torch.inf, 0.52], dtype=F64)  # where the second pixel exceeds this, its logit is NaN
     nan = deepfool(lambda x: torch.where(x > late, torch.nan, x), torch.tensor([[0.6, 0.5]], dtype=F64))

@@ -86,6 +86,16 @@ def test_stretch_by_hand():
     assert_close(stretch(d, -far, torch.tensor([[1.0, 2]]), epsilon=5), d)  # both at their walls
 
 
+def test_sums_do_not_round_past_bounds_that_floats_cannot_hold():
+    net, x = nn.Flatten(), torch.rand(40, 5000, generator=stream()) * 0.6 + 0.1
+    bounds = x.amin().item() - 1e-3, x.amax().item() + 1e-3
+    y = x.argmax(dim=1)
+    for norm, epsilon in (("linf", 1.0), ("l2", 50.0), ("l1", 5000.0)):
+        found = fgsm(net, x, y, epsilon=epsilon, norm=norm, bounds=bounds).adversarial
+        assert found.double().amin() >= torch.tensor(bounds[0]).double()
+        assert found.double().amax() <= torch.tensor(bounds[1]).double()
+
+
 def test_linear_model_by_hand():
     # w = (3, -4), x = (1/2, 1/2): score -1/2, class 0.  Up the loss is +w: epsilon 0.1 gives -1/2 + 0.7 = 0.2 > 0
     model, x, y = linear(torch.tensor([3.0, -4])), torch.tensor([[0.5, 0.5]]), torch.tensor([0])

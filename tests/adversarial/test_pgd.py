@@ -54,6 +54,14 @@ def test_projection_far_from_the_bounds_is_the_textbook_formula():
     assert project(x, x, epsilon=0.5, norm="l2", bounds=(-9, 9)).equal(x)
 
 
+def test_projections_do_not_round_past_bounds_that_floats_cannot_hold():
+    x = torch.rand(40, 5000, generator=stream()) * 0.6 + 0.1
+    bounds = x.amin().item() - 1e-3, x.amax().item() + 1e-3
+    found = project(x + 9 * noise(40, 5000, dtype=torch.float32), x, epsilon=60.0, norm="l2", bounds=bounds)
+    assert found.double().amin() >= torch.tensor(bounds[0]).double()
+    assert found.double().amax() <= torch.tensor(bounds[1]).double()
+
+
 def test_starts_are_uniform_by_kolmogorov_and_smirnov():
     x = torch.full((20_000, 3), 0.5, dtype=F64)
     box = random_in_ball(x, epsilon=0.2, generator=stream()) - x
@@ -167,21 +175,22 @@ def test_more_restarts_never_turn_fewer_and_cost_the_unturned_only():
     assert found[-1].iterations[found[0].success].equal(found[0].iterations[found[0].success])
 
 
+@pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("early_stop", [False, True])
-def test_of_the_unturned_the_end_with_the_greatest_loss_is_kept(early_stop):
+def test_of_the_unturned_the_end_that_the_attack_likes_best_is_kept(early_stop, targeted):
     net, x = small_net(), images(60)
-    y = answers(net, x)
-    one, two = (
-        pgd(net, x, y, epsilon=0.05, steps=3, restarts=r, generator=stream(), early_stop=early_stop) for r in (1, 4)
-    )
+    y = (answers(net, x) + targeted) % 7
+    options = {"epsilon": 0.05, "steps": 3, "early_stop": early_stop, "targeted": targeted}
+    one, two = (pgd(net, x, y, restarts=r, generator=stream(), **options) for r in (1, 4))
 
-    def loss(found):
+    def liked(found):
         with torch.no_grad():
-            return nn.functional.cross_entropy(net.eval()(found.adversarial), y, reduction="none")
+            loss = nn.functional.cross_entropy(net.eval()(found.adversarial), y, reduction="none")
+        return -loss if targeted else loss
 
     left = ~two.success
-    assert (loss(two) >= loss(one))[left].all()
-    assert (loss(two) > loss(one))[left].any()
+    assert (liked(two) >= liked(one))[left].all()
+    assert (liked(two) > liked(one))[left].any()
 
 
 def test_turned_images_leave_the_batch():
@@ -271,7 +280,7 @@ def test_steps_too_short_for_the_images_dtype_add_up():
     found = pgd(
         model, x, torch.tensor([0]), epsilon=0.5, steps=10, step_size=0.001, random_start=False, early_stop=False
     )
-    assert_close(found.adversarial, torch.full_like(x, 0.99))
+    assert_close(found.adversarial.float(), torch.full((1, 30), 0.99), atol=0.003, rtol=0)
 
 
 def test_no_images_are_attacked_without_asking_the_model():
