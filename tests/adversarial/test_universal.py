@@ -358,3 +358,83 @@ def test_what_deepfool_is_told_is_passed_on(monkeypatch):
     options = {"overshoot": 0.1, "max_iter": 7, "candidates": 2, "bounds": WIDE}
     universal_perturbation(tilted, one_side(n=2), epsilon=1, max_epochs=1, generator=stream(), **options)
     assert told == options
+
+
+def test_a_model_without_a_finite_answer_before_or_after_is_not_fooled():
+    def fragile(x):  # no finite answer where the first pixel is above 0.5
+        return tilted(x) * torch.where(x[:, :1] > 0.5, torch.nan, 1.0)
+
+    x = torch.tensor([[0.9, 0, 0], [0.4, 0, 0], [0.4, 0, 0]], dtype=F64)
+    v = torch.tensor([[-0.6, 0.5, 0], [0.2, 0.9, 0], [0, 0.9, 0]], dtype=F64)  # to 0.3, 0.6, 0.4 in the first pixel
+    assert fooling_rate(fragile, x, v, bounds=(0, 1)) == pytest.approx(1 / 3)
+
+
+def test_an_image_without_a_finite_slope_does_not_stop_the_others():
+    class Broken(torch.autograd.Function):  # the slopes of the first image are NaN
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * torch.where(torch.arange(len(g)) == 0, torch.nan, 1.0)[:, None]
+
+    x = one_side(n=2)
+    found = universal_ascent(
+        lambda x: tilted(Broken.apply(x)), x, epsilon=5, step_size=0.1, epochs=1, bounds=WIDE, generator=stream()
+    )
+    assert_close(found.perturbation, 0.1 * -W.sign()[None])
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e4])
+def test_a_step_of_given_length_has_it_in_half_precision_too(scale):
+    def steep(x):  # squares of these slopes vanish, or overflow, in float16
+        score = scale * x.sum(dim=1, dtype=torch.float32)
+        return torch.stack([score, -score], dim=1)
+
+    x = torch.zeros(3, 100, dtype=torch.float16)
+    found = universal_ascent(steep, x, epsilon=9, norm="l2", step_size=1, epochs=1, bounds=(-9, 9), generator=stream())
+    assert found.perturbation.dtype == torch.float16
+    assert_close(found.perturbation, torch.full((1, 100), -0.1, dtype=torch.float16), rtol=2e-3, atol=0)
+
+
+def test_many_small_steps_are_not_lost_in_half_precision():
+    # in bfloat16, 0.5 - 0.001 is 0.5 again; by hand, 100 steps of 0.001 beyond 0.5
+    x = torch.full((1, 3), 0.5, dtype=torch.bfloat16)
+    found = universal_ascent(
+        lambda x: tilted(x).float(), x, epsilon=0.9, step_size=0.001, epochs=600, bounds=(-9, 9), generator=stream()
+    )
+    assert_close(found.perturbation.float().abs(), torch.full((1, 3), 0.6), rtol=0.01, atol=0)
+
+
+def test_a_perturbation_in_another_precision_than_the_images_is_taken():
+    x = torch.tensor([[0.1, 0, 0], [0.9, 0, 0]])
+    layer = nn.Linear(3, 2)  # of float32, and refuses anything else
+    with torch.no_grad():
+        layer.weight.copy_(torch.stack([-W, W]))
+        layer.bias.zero_()
+    assert fooling_rate(layer, x, torch.tensor([[0, 0.5, 0]], dtype=F64)) == 0.5  # 0.3 - 2 and 2.7 - 2
+
+
+def test_logits_that_no_gradient_reaches_are_named():
+    def cut(x):
+        return tilted(x.detach())
+
+    for attack, more in ((universal_ascent, {"step_size": 0.1, "epochs": 1}), (universal_perturbation, {})):
+        with pytest.raises(ValueError, match="the logits do not depend on the images"):
+            attack(cut, X, epsilon=0.1, generator=stream(), **more)
+
+
+@pytest.mark.parametrize("options", [{"candidates": 1}, {"overshoot": math.inf}, {"max_iter": 0}])
+def test_what_deepfool_cannot_use_is_refused_before_the_model_is_asked(options):
+    def untouched(x):
+        raise AssertionError("asked")
+
+    with pytest.raises(ValueError, match=next(iter(options))):
+        universal_perturbation(untouched, X, epsilon=0.1, generator=stream(), **options)
+
+
+@pytest.mark.parametrize("v", [torch.zeros(1, 3, dtype=torch.uint8), torch.tensor([[0.0, math.nan, 0.0]])])
+def test_a_perturbation_of_bytes_or_without_numbers_is_refused(v):
+    with pytest.raises(ValueError, match="v holds finite floats"):
+        fooling_rate(tilted, X, v)
