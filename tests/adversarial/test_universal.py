@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from common import F64, noise, stream
 from dlbook.adversarial import universal
+from dlbook.adversarial.attack import Attack
 from dlbook.adversarial.universal import fooling_rate, project, universal_ascent, universal_perturbation
 
 W = torch.tensor([3.0, -4.0, 0.5], dtype=F64)
@@ -438,3 +439,17 @@ def test_what_deepfool_cannot_use_is_refused_before_the_model_is_asked(options):
 def test_a_perturbation_of_bytes_or_without_numbers_is_refused(v):
     with pytest.raises(ValueError, match="v holds finite floats"):
         fooling_rate(tilted, X, v)
+
+
+def test_small_pushes_are_not_lost_in_half_precision(monkeypatch):
+    # in bfloat16, -0.5 - 0.001 is -0.5 again; by hand, 600 pushes of 0.001 from images that are never fooled
+    def nudge(model, moved, **options):
+        one = torch.ones(len(moved), dtype=torch.int64)
+        return Attack(moved.float() - 0.001, one.bool(), one)
+
+    monkeypatch.setattr(universal, "deepfool", nudge)
+    x = torch.full((600, 3), 0.9, dtype=torch.bfloat16)
+    found = universal_perturbation(
+        lambda x: x + torch.tensor([9.0, 0, 0]), x, epsilon=0.9, max_epochs=1, generator=stream()
+    )
+    assert_close(found.perturbation.float(), torch.full((1, 3), -0.6), rtol=0.01, atol=0)
