@@ -152,7 +152,7 @@ def universal_perturbation(
     if not 0 <= delta < 1:
         raise ValueError(f"delta is a share of images, at least 0 and below 1, found {delta}")
     with undisturbed(model):
-        x = x.detach().clone()
+        x = x.detach()
         v = torch.zeros_like(x[:1], dtype=_wide(x))  # half precision would lose small pushes
         with torch.no_grad():
             answers = _answers(model, x, 500)
@@ -161,7 +161,8 @@ def universal_perturbation(
             for chosen in _shuffled(len(x), batch_size, generator):
                 moved = (x[chosen] + v).clamp(*bounds).to(x.dtype)
                 with torch.no_grad():
-                    moved = moved[logits(model, moved).argmax(dim=1) == answers[chosen]]  # those not yet fooled
+                    now = _answers(model, moved, 500)
+                moved = moved[(now == answers[chosen]) & (now >= 0)]  # those not yet fooled
                 if not len(moved):
                     continue
                 found = push(moved)
@@ -216,7 +217,7 @@ def universal_ascent(
     if not cap > 0:
         raise ValueError(f"cap is a loss above 0, in nats, found {cap}")
     with undisturbed(model):
-        x = x.detach().clone()
+        x = x.detach()
         v = torch.zeros_like(x[:1], dtype=_wide(x))
         with torch.no_grad():
             answers = _answers(model, x, 500).clamp(min=0)
@@ -246,8 +247,11 @@ def _steepest(gradient: Tensor, norm: str) -> Tensor:
 
 
 def _answers(model: Model, x: Tensor, batch_size: int) -> Tensor:
-    """Return the class of the largest logit of each image, k̂(x), and -1 where a logit is not finite."""
-    answers = torch.cat([logits(model, part) for part in x.split(batch_size)])
+    """Return the class of the largest logit of each image, k̂(x), and -1 where a logit is not finite.
+
+    Each part is a copy, for there are models whose first layer writes into its input.
+    """
+    answers = torch.cat([logits(model, part.clone()) for part in x.split(batch_size)])
     return answers.argmax(dim=1).where(answers.isfinite().all(dim=1), -1)
 
 

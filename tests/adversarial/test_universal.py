@@ -363,7 +363,7 @@ def test_what_deepfool_is_told_is_passed_on(monkeypatch):
 
 def test_a_model_without_a_finite_answer_before_or_after_is_not_fooled():
     def fragile(x):  # no finite answer where the first pixel is above 0.5
-        return tilted(x) * torch.where(x[:, :1] > 0.5, torch.nan, 1.0)
+        return tilted(x) + torch.where(x[:, :1] > 0.5, torch.tensor([0, torch.nan]), 0.0)
 
     x = torch.tensor([[0.9, 0, 0], [0.4, 0, 0], [0.4, 0, 0]], dtype=F64)
     v = torch.tensor([[-0.6, 0.5, 0], [0.2, 0.9, 0], [0, 0.9, 0]], dtype=F64)  # to 0.3, 0.6, 0.4 in the first pixel
@@ -453,3 +453,42 @@ def test_small_pushes_are_not_lost_in_half_precision(monkeypatch):
         lambda x: x + torch.tensor([9.0, 0, 0]), x, epsilon=0.9, max_epochs=1, generator=stream()
     )
     assert_close(found.perturbation.float(), torch.full((1, 3), -0.6), rtol=0.01, atol=0)
+
+
+def test_a_model_that_writes_into_its_input_spoils_nothing():
+    def writing(x):
+        return tilted(x.mul_(2))
+
+    x, before = one_side(), one_side()
+    v = noise(1, 3, seed=9)
+    assert fooling_rate(writing, x, v, bounds=WIDE) == fooling_rate(tilted, x, v, bounds=WIDE)
+    options = {"epsilon": 0.05, "step_size": 0.01, "epochs": 2, "bounds": WIDE}
+    found = universal_ascent(writing, x, generator=stream(), **options)
+    plain = universal_ascent(lambda x: tilted(2 * x), x, generator=stream(), **options)
+    assert_close(found.perturbation, plain.perturbation)
+    assert found.history == plain.history
+    assert torch.equal(x, before)
+
+
+def test_an_image_without_a_finite_answer_is_not_pushed():
+    def fragile(x):  # not finite at the second image, whose neighbors have answers
+        return tilted(x) + torch.where(x[:, 2:] == 5, torch.nan, 0.0)
+
+    near = one_side(n=1)
+    x = torch.cat([near, torch.tensor([[3.0, 0.0, 5.0]], dtype=F64)])
+    found = universal_perturbation(
+        fragile, x, epsilon=9, norm="l2", batch_size=2, max_epochs=1, bounds=WIDE, generator=stream()
+    )
+    assert_close(found.perturbation, -1.02 * (near @ W)[:, None] * W / (W @ W))
+
+
+@pytest.mark.parametrize("attack", ["ascent", "pushes"])
+def test_the_rate_is_that_of_the_perturbation_as_returned_in_half_precision(attack):
+    x = torch.rand(3000, 3, generator=stream(4)).to(torch.bfloat16)
+    if attack == "ascent":
+        found = universal_ascent(tilted, x, epsilon=0.3, norm="l2", step_size=0.1234, epochs=1, generator=stream(5))
+    else:
+        found = universal_perturbation(
+            tilted, x, epsilon=0.3, norm="l2", max_epochs=1, batch_size=500, generator=stream(5)
+        )
+    assert found.fooling_rate == fooling_rate(tilted, x, found.perturbation)
