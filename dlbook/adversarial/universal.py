@@ -161,8 +161,7 @@ def universal_perturbation(
             for chosen in _shuffled(len(x), batch_size, generator):
                 moved = (x[chosen] + v).clamp(*bounds).to(x.dtype)
                 with torch.no_grad():
-                    now = _answers(model, moved, 500)
-                moved = moved[(now == answers[chosen]) & (now >= 0)]  # those not yet fooled
+                    moved = moved[_answers(model, moved, 500) == answers[chosen]]  # those not yet fooled
                 if not len(moved):
                     continue
                 found = push(moved)
