@@ -151,6 +151,35 @@ def test_stays_in_the_bounds_and_turns_what_clipping_alone_would_leave_at_a_tie(
     assert not deepfool(model, x, overshoot=0.0).success.any()  # it ends on the tie, or before it
 
 
+def test_largest_change_inside_the_bounds_follows_the_recursion_by_hand():
+    # one pixel is white, the others move together: the gap shrinks until the least step carries them over
+    model = nn.Linear(3, 2, dtype=F64)
+    model.weight.data = torch.tensor([[0.0, 0, 0], [1, 1, 1]], dtype=F64)
+    model.bias.data = torch.tensor([0.0, -1.9], dtype=F64)
+    v, steps = 0.2, 0
+    while 1 + 2 * v <= 1.9:
+        v += 1.05 * max((0.9 - 2 * v) / 3, 0.1 * 0.05 * (v - 0.2))
+        steps += 1
+    found = deepfool(model, torch.tensor([[1.0, 0.2, 0.2]], dtype=F64), norm="linf", overshoot=0.05)
+    assert_close(found.adversarial, torch.tensor([[1.0, v, v]], dtype=F64))
+    assert found.iterations.item() == steps
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_goes_as_far_as_foolbox(norm):
+    foolbox = pytest.importorskip("foolbox")
+    model, x = network().float().eval(), IMAGES.float()
+    kind = {"l2": foolbox.attacks.L2DeepFoolAttack, "linf": foolbox.attacks.LinfDeepFoolAttack}[norm]
+    wrapped = foolbox.PyTorchModel(model, bounds=(-9, 9), device="cpu")
+    _, theirs, turned = kind()(wrapped, x, model(x).argmax(1), epsilons=None)
+    found, p = deepfool(model, x, bounds=(-9, 9), norm=norm), 2 if norm == "l2" else torch.inf
+    assert turned.all()
+    assert found.success.all()
+    ratio = length(found, x, p) / torch.linalg.vector_norm((theirs - x).flatten(1), ord=p, dim=1)
+    assert ratio.min() > 0.99
+    assert ratio.max() < 1.003  # they add 1e-4 to each distance, we may lengthen a last step
+
+
 def test_images_out_of_reach_are_no_success():
     model = nn.Linear(2, 2, dtype=F64)
     model.weight.data = torch.tensor([[0.0, 0], [1, 1]], dtype=F64)
@@ -263,6 +292,11 @@ def test_slopes_that_are_zero_or_not_finite_make_no_nan():
 def test_refuses_what_it_cannot_do(change, says):
     with pytest.raises(ValueError, match=says):
         deepfool(network(), IMAGES, **change)
+
+
+def test_nearest_face_wants_a_row_of_classes_for_each_image():
+    with pytest.raises(ValueError, match="classes"):
+        nearest_face(network().eval(), IMAGES, torch.tensor([[0, 1]]))
 
 
 def test_refuses_bytes_and_models_without_logits_or_slopes():
