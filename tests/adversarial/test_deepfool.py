@@ -19,7 +19,7 @@ WIDE = (-1e6, 1e6)
 
 
 def affine(k=5, n=7):
-    return nn.Linear(n, k, dtype=F64).requires_grad_(False), noise(11, n, seed=3)
+    return drawn(nn.Linear, n, k, generator=stream(8)).to(F64).requires_grad_(False), noise(11, n, seed=3)
 
 
 def network(seed=0):
@@ -106,6 +106,15 @@ def test_is_the_papers_algorithm_2_image_by_image():
         same += (far < 1e-12).item()
     assert found.success.all()
     assert same > 0.8 * len(IMAGES)
+
+
+@pytest.mark.parametrize(("change", "far"), [({}, 10.0), ({"candidates": 12}, 0.2), ({"candidates": None}, 0.2)])
+def test_ten_candidates_unless_told(change, far):
+    # the class that scores worst of twelve is by far the nearest
+    offsets = torch.tensor([0.0, -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -20], dtype=F64)
+    slopes = torch.tensor([0.0] + 10 * [0.1] + [100.0], dtype=F64)
+    found = deepfool(lambda x: offsets + x[:, :1] * slopes, torch.zeros(1, 2, dtype=F64), bounds=WIDE, **change)
+    assert_close(found.adversarial, torch.tensor([[1.02 * far, 0]], dtype=F64))
 
 
 def test_few_candidates_are_those_that_score_best():
