@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dlbook._checks import axes
 from dlbook.adversarial.attack import Attack, Bounds, Model, check_images, check_norm, logits, turned, undisturbed
 
 __all__ = ["deepfool", "nearest_face"]
@@ -22,6 +23,8 @@ Norm = Literal["l2", "linf"]
 
 def nearest_face(model: Model, x: Tensor, classes: Tensor, *, norm: Norm = "l2") -> tuple[Tensor, Tensor]:
     """Find the nearest hyperplane on which the linearized model ties two classes: eqs. (8) and (9).
+
+    The model is used as it is, in its own mode, and gradients have to be on: see :func:`deepfool` for what is safe.
 
     Parameters
     ----------
@@ -38,7 +41,7 @@ def nearest_face(model: Model, x: Tensor, classes: Tensor, *, norm: Norm = "l2")
     distance : (b,)
         At least in float32. Zero where no class has a finite slope other than zero.
     direction : (b, ...)
-        Of norm one, or zero there: ``x + distance * direction`` lies on the hyperplane.
+        Of ``norm`` one, or zero there: ``x + distance * direction`` lies on the hyperplane.
 
     Examples
     --------
@@ -49,6 +52,7 @@ def nearest_face(model: Model, x: Tensor, classes: Tensor, *, norm: Norm = "l2")
     >>> nearest_face(model, torch.zeros(1, 2), torch.tensor([[0, 1]]))
     (tensor([2.]), tensor([[0.6000, 0.8000]]))
     """
+    axes("classes", classes, "b c", b=len(x))
     x = x.detach().clone().requires_grad_()
     answer = logits(model, x)
     if not answer.requires_grad:

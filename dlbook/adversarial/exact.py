@@ -2,7 +2,7 @@
 
 A ReLU network is affine on each of finitely many convex regions, so the points to which it gives a class are a union of
 convex polygons, and the nearest of them lies on an edge.  In many dimensions there are too many regions: to decide
-whether a point has such a neighbor within a distance is NP-complete (Katz et al. (2017), arXiv:1702.01135).
+whether such a network has a given property on a set of inputs is NP-complete (Katz et al. (2017), arXiv:1702.01135).
 
 Axes: n points, v corners of a polygon.
 """

@@ -1,14 +1,16 @@
 """One perturbation for all images.
 
-Algorithm 1 of Moosavi-Dezfooli et al. (2017), arXiv:1610.08401, and Algorithm 1 of Shafahi et al. (2018),
-arXiv:1811.11304.
+Algorithm 1 of Moosavi-Dezfooli et al. (2017), arXiv:1610.08401, and the stochastic gradient ascent of Shafahi et al.
+(2018), arXiv:1811.11304.
 
 Paper → code: v and, in 2018, δ → ``v``, ``perturbation``; ξ and, in 2018, ε → ``epsilon``; p → ``norm``; δ of 2017 →
-``delta``, the share of images that may stay unfooled; β → ``cap``.  The class that the model names, k̂(x), is
-``_answers``.  Axes: b images; v is (1, ...), one image.  Sizes are in the units of x: 10 of 255 levels are 10 / 255.
+``delta``, the share of images that may stay unfooled; β → ``cap``; the class that the model names, k̂(x) → ``_answers``.
+The page's g is ``gradient``.  Axes: b images; v is (1, ...), one image.  Sizes are in the units of x: 10 of 255 levels
+are 10 / 255.
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -33,7 +35,8 @@ class Universal(NamedTuple):
     fooling_rate : float
         The share of the images it was computed from whose answer it changes.  On new images it will be lower.
     history : list of float
-        That share after each pass over the images; the perturbation is that of the best pass.
+        That share after each pass over the images; the perturbation is that of the best pass, the last of them if
+        several are equally good.
     """
 
     perturbation: Tensor
@@ -42,7 +45,9 @@ class Universal(NamedTuple):
 
 
 def project(v: Tensor, epsilon: float, norm: str = "linf") -> Tensor:
-    """Return the point nearest to ``v`` among those of norm at most ``epsilon``; eq. (1) of 2017, the operator P.
+    """Return the point nearest to ``v`` among those of norm at most ``epsilon``: the operator P of 2017.
+
+    ``v`` is one perturbation (1, ...); :func:`dlbook.adversarial.pgd.project` has a ball around each image of a batch.
 
     Examples
     --------
@@ -52,15 +57,15 @@ def project(v: Tensor, epsilon: float, norm: str = "linf") -> Tensor:
     _check(epsilon, norm)
     if norm == "linf":
         return v.clamp(-epsilon, epsilon)
-    length = torch.linalg.vector_norm(v.float() if v.dtype == torch.float16 else v)  # squares overflow in float16
-    return v * (epsilon / length).clamp(max=1).to(v.dtype) if length > 0 else v
+    length = torch.linalg.vector_norm(v.to(_wide(v)))  # squares overflow in half precision
+    return (v * (epsilon / length)).to(v.dtype) if length > epsilon else v
 
 
 def fooling_rate(model: Model, x: Tensor, v: Tensor, *, bounds: Bounds = (0.0, 1.0), batch_size: int = 500) -> float:
     """Return the share of images whose answer changes when ``v`` is added: k̂(x + v) ≠ k̂(x).
 
-    It asks for no label: an image on which the model was wrong counts if the wrong answer changes.  An answer that is
-    not finite never counts.
+    It asks for no label: an image on which the model was wrong counts if the wrong answer changes.  An image counts
+    only if the logits are finite before and after.
 
     Parameters
     ----------
@@ -84,10 +89,12 @@ def fooling_rate(model: Model, x: Tensor, v: Tensor, *, bounds: Bounds = (0.0, 1
     if v.shape[1:] != x.shape[1:] or len(v) not in (1, len(x)):
         one = (1, *x.shape[1:])
         raise ValueError(f"v is {one}, or one for each image, {tuple(x.shape)}, found shape {tuple(v.shape)}")
+    if not (v.is_floating_point() and v.isfinite().all()):
+        raise ValueError(f"v holds finite floats in the units of x, found {v.dtype} with {v.max().item()}")
     with undisturbed(model), torch.no_grad():
-        moved = (x + v).clamp(*bounds)
+        moved = (x + v).clamp(*bounds).to(x.dtype)
         after, before = _answers(model, moved, batch_size), _answers(model, x, batch_size)
-        return ((after != before) & (after >= 0)).double().mean().item()
+        return ((after != before) & (after >= 0) & (before >= 0)).double().mean().item()
 
 
 def universal_perturbation(
@@ -139,30 +146,30 @@ def universal_perturbation(
     """
     _check(epsilon, norm)
     _check_set(x, bounds, batch_size)
-    _check_counts(max_epochs=max_epochs, max_iter=max_iter)
-    check_budget(overshoot=overshoot)
+    _check_counts(max_epochs=max_epochs)
+    push = partial(deepfool, model, overshoot=overshoot, max_iter=max_iter, bounds=bounds, candidates=candidates)
+    push(x[:0])  # no image: it refuses what it cannot use, and computes nothing
     if not 0 <= delta < 1:
         raise ValueError(f"delta is a share of images, at least 0 and below 1, found {delta}")
     with undisturbed(model):
-        x = x.detach().clone()
-        v = torch.zeros_like(x[:1])
+        x = x.detach()
+        v = torch.zeros_like(x[:1], dtype=_wide(x))  # half precision would lose small pushes
         with torch.no_grad():
             answers = _answers(model, x, 500)
         best, history = v, list[float]()
         while len(history) < max_epochs and max(history, default=-1.0) < 1 - delta:
             for chosen in _shuffled(len(x), batch_size, generator):
-                moved = (x[chosen] + v).clamp(*bounds)
+                moved = (x[chosen] + v).clamp(*bounds).to(x.dtype)
                 with torch.no_grad():
-                    moved = moved[logits(model, moved).argmax(dim=1) == answers[chosen]]  # those not yet fooled
+                    moved = moved[_answers(model, moved, 500) == answers[chosen]]  # those not yet fooled
                 if not len(moved):
                     continue
-                found = deepfool(
-                    model, moved, overshoot=overshoot, max_iter=max_iter, bounds=bounds, candidates=candidates
-                )
+                found = push(moved)
                 if found.success.any():
-                    v = project(v + (found.adversarial - moved)[found.success].mean(dim=0, keepdim=True), epsilon, norm)
-            history.append(fooling_rate(model, x, v, bounds=bounds))
-            best = v if history[-1] == max(history) else best
+                    pushes = (found.adversarial - moved)[found.success].to(v.dtype)
+                    v = project(v + pushes.mean(dim=0, keepdim=True), epsilon, norm)
+            history.append(fooling_rate(model, x, v.to(x.dtype), bounds=bounds))
+            best = v.to(x.dtype) if history[-1] == max(history) else best
         return Universal(best, max(history), history)
 
 
@@ -190,7 +197,7 @@ def universal_ascent(
     epochs, batch_size : int
         Passes over ``x``, and images a step.
     cap : float
-        The loss of an image counts up to here, in nats, so that what is fooled far enough pulls no longer; eq. (5).
+        The loss of an image counts up to here, in nats, so that what is fooled far enough pulls no longer.
     generator : torch.Generator
         Shuffles the images before every pass.
 
@@ -209,35 +216,46 @@ def universal_ascent(
     if not cap > 0:
         raise ValueError(f"cap is a loss above 0, in nats, found {cap}")
     with undisturbed(model):
-        x = x.detach().clone()
-        v = torch.zeros_like(x[:1])
+        x = x.detach()
+        v = torch.zeros_like(x[:1], dtype=_wide(x))
         with torch.no_grad():
             answers = _answers(model, x, 500).clamp(min=0)
         best, history = v, list[float]()
         for _ in range(epochs):
             for chosen in _shuffled(len(x), batch_size, generator):
-                v.requires_grad_()
-                moved = (x[chosen] + v).clamp(*bounds)
-                loss = F.cross_entropy(logits(model, moved), answers[chosen], reduction="none").clamp(max=cap).mean()
-                (gradient,) = torch.autograd.grad(loss, v)
-                v = project(v.detach() + step_size * _steepest(gradient, norm), epsilon, norm)
-            history.append(fooling_rate(model, x, v, bounds=bounds))
-            best = v if history[-1] == max(history) else best
+                each = v.repeat(len(chosen), *[1] * (x.ndim - 1)).requires_grad_()
+                scores = logits(model, (x[chosen] + each).clamp(*bounds).to(x.dtype)).to(v.dtype)
+                if not scores.requires_grad:
+                    raise ValueError("the logits do not depend on the images in a way that autograd can follow")
+                loss = F.cross_entropy(scores, answers[chosen], reduction="none").clamp(max=cap).mean()
+                (slopes,) = torch.autograd.grad(loss, each)
+                gradient = slopes.where(slopes.isfinite(), 0).sum(dim=0, keepdim=True)
+                v = project(v + step_size * _steepest(gradient, norm), epsilon, norm)
+            history.append(fooling_rate(model, x, v.to(x.dtype), bounds=bounds))
+            best = v.to(x.dtype) if history[-1] == max(history) else best
         return Universal(best, max(history), history)
 
 
 def _steepest(gradient: Tensor, norm: str) -> Tensor:
-    """Return the direction of length 1 that climbs fastest, or zero where there is no finite slope."""
-    gradient = gradient.nan_to_num(0, 0, 0)
+    """Return the direction of length 1 that climbs fastest, or zero where there is no slope."""
     if norm == "linf":
         return gradient.sign()
-    return gradient / torch.linalg.vector_norm(gradient).clamp(min=torch.finfo(gradient.dtype).tiny)
+    largest = gradient.abs().max()
+    gradient = gradient / largest.where(largest > 0, 1)  # so that squares neither overflow nor vanish
+    return gradient / torch.linalg.vector_norm(gradient).clamp(min=1)
 
 
 def _answers(model: Model, x: Tensor, batch_size: int) -> Tensor:
-    """Return the class of the largest logit of each image, k̂(x), and -1 where a logit is not finite."""
-    answers = torch.cat([logits(model, part) for part in x.split(batch_size)])
+    """Return the class of the largest logit of each image, k̂(x), and -1 where a logit is not finite.
+
+    Each part is a copy, for there are models whose first layer writes into its input.
+    """
+    answers = torch.cat([logits(model, part.clone()) for part in x.split(batch_size)])
     return answers.argmax(dim=1).where(answers.isfinite().all(dim=1), -1)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _shuffled(n: int, batch_size: int, generator: Generator) -> tuple[Tensor, ...]:

@@ -1,10 +1,11 @@
-"""DeepFool against a plain port of what foolbox does, on the same network and images.
+"""DeepFool against foolbox's, on the same networks and images.
 
-foolbox 3 (Rauber et al., 2017) sums up unclipped steps, adds 1e-4 to each distance, calls the network once for each
-candidate class, and lets images that are turned run along; the port below keeps to that.
+foolbox 3 calls the network once for each candidate class, and lets images that are turned run along.  Without foolbox
+(extra `dev`) the counterpart is a port of its loop.
 """
 
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,17 @@ def plain(model: nn.Module, x: Tensor, *, steps: int = 50, candidates: int = 10,
     return x
 
 
+def counterpart(model: nn.Module, x: Tensor) -> tuple[str, Callable[[], object]]:
+    """Return the name and the call of what we compare with."""
+    if importlib.util.find_spec("foolbox") is None:
+        return "plain port of foolbox", lambda: plain(model, x)
+    import foolbox
+
+    attack = foolbox.attacks.L2DeepFoolAttack()
+    wrapped, y = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), model(x).argmax(dim=1)
+    return "foolbox.attacks.L2DeepFoolAttack", lambda: attack(wrapped, x, y, epsilons=None)
+
+
 def cases() -> Iterator[Case]:
     """Yield a small convolutional network on images like digits, and on images like photographs."""
     for channels, side, batch in ((1, 28, 100), (3, 32, 64)):
@@ -50,12 +62,13 @@ def cases() -> Iterator[Case]:
             drawn(nn.Conv2d, channels, 12, 3, stride=2, padding=1, generator=g), nn.ReLU(),
             drawn(nn.Conv2d, 12, 24, 3, stride=2, padding=1, generator=g), nn.ReLU(), nn.Flatten(),
             drawn(nn.Linear, 24 * (side // 4) ** 2, 10, generator=g),
-        )  # fmt: skip
+        ).eval()  # fmt: skip
         x = torch.rand(batch, channels, side, side, generator=torch.Generator().manual_seed(1))
+        name, theirs = counterpart(model, x)
         yield Case(
             "DeepFool",
             f"{batch} images {channels} x {side} x {side}, ten classes",
             lambda model=model, x=x: deepfool(model, x),
-            lambda model=model, x=x: plain(model, x),
-            "plain port of foolbox",
+            theirs,
+            name,
         )

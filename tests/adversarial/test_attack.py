@@ -134,6 +134,13 @@ def test_labels_are_one_number_an_image(y, words):
         check_labels(y, torch.zeros(2, 5))
 
 
+def test_labels_by_another_name_and_the_second_of_two_budgets_are_named_too():
+    with pytest.raises(ValueError, match="target holds class numbers"):
+        check_labels(torch.zeros(2), torch.zeros(2, 5), name="target")
+    with pytest.raises(ValueError, match="step_size is a finite size"):
+        check_budget(epsilon=0.1, step_size=-1.0)
+
+
 @pytest.mark.parametrize("y", [[0, 5], [-1, 0]])
 def test_logits_refuses_classes_that_the_model_does_not_have(y):
     with pytest.raises(ValueError, match=r"0\.\.4"):

@@ -19,7 +19,7 @@ WIDE = (-1e6, 1e6)
 
 
 def affine(k=5, n=7):
-    return nn.Linear(n, k, dtype=F64).requires_grad_(False), noise(11, n, seed=3)
+    return drawn(nn.Linear, n, k, generator=stream(8)).to(F64).requires_grad_(False), noise(11, n, seed=3)
 
 
 def network(seed=0):
@@ -108,6 +108,15 @@ def test_is_the_papers_algorithm_2_image_by_image():
     assert same > 0.8 * len(IMAGES)
 
 
+@pytest.mark.parametrize(("change", "far"), [({}, 10.0), ({"candidates": 12}, 0.2), ({"candidates": None}, 0.2)])
+def test_ten_candidates_unless_told(change, far):
+    # the class that scores worst of twelve is by far the nearest
+    offsets = torch.tensor([0.0, -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -20], dtype=F64)
+    slopes = torch.tensor([0.0] + 10 * [0.1] + [100.0], dtype=F64)
+    found = deepfool(lambda x: offsets + x[:, :1] * slopes, torch.zeros(1, 2, dtype=F64), bounds=WIDE, **change)
+    assert_close(found.adversarial, torch.tensor([[1.02 * far, 0]], dtype=F64))
+
+
 def test_few_candidates_are_those_that_score_best():
     model = network().eval()
     second = model(IMAGES).argsort(1, descending=True)[:, 1]
@@ -149,6 +158,35 @@ def test_stays_in_the_bounds_and_turns_what_clipping_alone_would_leave_at_a_tie(
     assert found.adversarial.max() <= 1
     assert 0.4 < length(found, x).item() < 0.4 * 1.02
     assert not deepfool(model, x, overshoot=0.0).success.any()  # it ends on the tie, or before it
+
+
+def test_largest_change_inside_the_bounds_follows_the_recursion_by_hand():
+    # one pixel is white, the others move together: the gap shrinks until the least step carries them over
+    model = nn.Linear(3, 2, dtype=F64)
+    model.weight.data = torch.tensor([[0.0, 0, 0], [1, 1, 1]], dtype=F64)
+    model.bias.data = torch.tensor([0.0, -1.9], dtype=F64)
+    v, steps = 0.2, 0
+    while 1 + 2 * v <= 1.9:
+        v += 1.05 * max((0.9 - 2 * v) / 3, 0.1 * 0.05 * (v - 0.2))
+        steps += 1
+    found = deepfool(model, torch.tensor([[1.0, 0.2, 0.2]], dtype=F64), norm="linf", overshoot=0.05)
+    assert_close(found.adversarial, torch.tensor([[1.0, v, v]], dtype=F64))
+    assert found.iterations.item() == steps
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_goes_as_far_as_foolbox(norm):
+    foolbox = pytest.importorskip("foolbox")
+    model, x = network().float().eval(), IMAGES.float()
+    kind = {"l2": foolbox.attacks.L2DeepFoolAttack, "linf": foolbox.attacks.LinfDeepFoolAttack}[norm]
+    wrapped = foolbox.PyTorchModel(model, bounds=(-9, 9), device="cpu")
+    _, theirs, turned = kind()(wrapped, x, model(x).argmax(1), epsilons=None)
+    found, p = deepfool(model, x, bounds=(-9, 9), norm=norm), 2 if norm == "l2" else torch.inf
+    assert turned.all()
+    assert found.success.all()
+    ratio = length(found, x, p) / torch.linalg.vector_norm((theirs - x).flatten(1), ord=p, dim=1)
+    assert ratio.min() > 0.99
+    assert ratio.max() < 1.003  # they add 1e-4 to each distance, we may lengthen a last step
 
 
 def test_images_out_of_reach_are_no_success():
@@ -263,6 +301,11 @@ def test_slopes_that_are_zero_or_not_finite_make_no_nan():
 def test_refuses_what_it_cannot_do(change, says):
     with pytest.raises(ValueError, match=says):
         deepfool(network(), IMAGES, **change)
+
+
+def test_nearest_face_wants_a_row_of_classes_for_each_image():
+    with pytest.raises(ValueError, match="classes"):
+        nearest_face(network().eval(), IMAGES, torch.tensor([[0, 1]]))
 
 
 def test_refuses_bytes_and_models_without_logits_or_slopes():

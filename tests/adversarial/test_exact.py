@@ -65,6 +65,19 @@ def test_straight_lines_have_the_closed_form():
     assert np.allclose(distance, [1 / 5, 0], atol=1e-12)
 
 
+def test_a_border_along_an_edge_of_the_box_and_a_corner_that_comes_twice():
+    line = nn.Linear(2, 2, dtype=F64)
+    line.weight.data, line.bias.data = torch.tensor([[0.0, 0], [1, 0]], dtype=F64), torch.tensor([0.0, 2], dtype=F64)
+    with np.errstate(all="raise"):
+        pieces = class_pieces(nn.Sequential(line), BOX)
+        assert all(np.isfinite(corners).all() for _, corners in pieces)
+        assert np.isclose(sum(area(corners) for label, corners in pieces if label == 1), 12)
+        twice = Piece(1, np.array([[1.0, 0], [1, 0], [2, 0], [2, 1]]))
+        distance, point = nearest_other([twice], [[0.0, 0.0]], [0])
+    assert np.allclose(distance, 1)
+    assert np.allclose(point, [1, 0])
+
+
 def test_a_box_of_one_class_and_lists_that_do_not_fit():
     square = [Piece(0, np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))]
     distance, point = nearest_other(square, [[0.5, 0.5]], [0])

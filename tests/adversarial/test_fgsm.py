@@ -63,6 +63,11 @@ def test_steps_stay_in_ball_and_box_and_leave_flat_pixels_alone(norm):
     assert (step * g >= 0).all()
 
 
+def test_a_step_in_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="norm is one of linf, l2, l1, found 'l3'"):
+        steepest(torch.ones(1, 2), torch.zeros(1, 2), epsilon=0.1, norm="l3")
+
+
 def test_a_step_along_no_slope_is_none():
     for norm in NORMS:
         assert (steepest(torch.zeros(2, 3), torch.full((2, 3), 0.5), epsilon=1.0, norm=norm) == 0).all()

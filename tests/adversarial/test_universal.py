@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from common import F64, noise, stream
 from dlbook.adversarial import universal
+from dlbook.adversarial.attack import Attack
 from dlbook.adversarial.universal import fooling_rate, project, universal_ascent, universal_perturbation
 
 W = torch.tensor([3.0, -4.0, 0.5], dtype=F64)
@@ -358,3 +359,136 @@ def test_what_deepfool_is_told_is_passed_on(monkeypatch):
     options = {"overshoot": 0.1, "max_iter": 7, "candidates": 2, "bounds": WIDE}
     universal_perturbation(tilted, one_side(n=2), epsilon=1, max_epochs=1, generator=stream(), **options)
     assert told == options
+
+
+def test_a_model_without_a_finite_answer_before_or_after_is_not_fooled():
+    def fragile(x):  # no finite answer where the first pixel is above 0.5
+        return tilted(x) + torch.where(x[:, :1] > 0.5, torch.tensor([0, torch.nan]), 0.0)
+
+    x = torch.tensor([[0.9, 0, 0], [0.4, 0, 0], [0.4, 0, 0]], dtype=F64)
+    v = torch.tensor([[-0.6, 0.5, 0], [0.2, 0.9, 0], [0, 0.9, 0]], dtype=F64)  # to 0.3, 0.6, 0.4 in the first pixel
+    assert fooling_rate(fragile, x, v, bounds=(0, 1)) == pytest.approx(1 / 3)
+
+
+def test_an_image_without_a_finite_slope_does_not_stop_the_others():
+    class Broken(torch.autograd.Function):  # the slopes of the first image are NaN
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * torch.where(torch.arange(len(g)) == 0, torch.nan, 1.0)[:, None]
+
+    x = one_side(n=2)
+    found = universal_ascent(
+        lambda x: tilted(Broken.apply(x)), x, epsilon=5, step_size=0.1, epochs=1, bounds=WIDE, generator=stream()
+    )
+    assert_close(found.perturbation, 0.1 * -W.sign()[None])
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e4])
+def test_a_step_of_given_length_has_it_in_half_precision_too(scale):
+    def steep(x):  # squares of these slopes vanish, or overflow, in float16
+        score = scale * x.sum(dim=1, dtype=torch.float32)
+        return torch.stack([score, -score], dim=1)
+
+    x = torch.zeros(3, 100, dtype=torch.float16)
+    found = universal_ascent(steep, x, epsilon=9, norm="l2", step_size=1, epochs=1, bounds=(-9, 9), generator=stream())
+    assert found.perturbation.dtype == torch.float16
+    assert_close(found.perturbation, torch.full((1, 100), -0.1, dtype=torch.float16), rtol=2e-3, atol=0)
+
+
+def test_many_small_steps_are_not_lost_in_half_precision():
+    # in bfloat16, 0.5 - 0.001 is 0.5 again; by hand, 100 steps of 0.001 beyond 0.5
+    x = torch.full((1, 3), 0.5, dtype=torch.bfloat16)
+    found = universal_ascent(
+        lambda x: tilted(x).float(), x, epsilon=0.9, step_size=0.001, epochs=600, bounds=(-9, 9), generator=stream()
+    )
+    assert_close(found.perturbation.float().abs(), torch.full((1, 3), 0.6), rtol=0.01, atol=0)
+
+
+def test_a_perturbation_in_another_precision_than_the_images_is_taken():
+    x = torch.tensor([[0.1, 0, 0], [0.9, 0, 0]])
+    layer = nn.Linear(3, 2)  # of float32, and refuses anything else
+    with torch.no_grad():
+        layer.weight.copy_(torch.stack([-W, W]))
+        layer.bias.zero_()
+    assert fooling_rate(layer, x, torch.tensor([[0, 0.5, 0]], dtype=F64)) == 0.5  # 0.3 - 2 and 2.7 - 2
+
+
+def test_logits_that_no_gradient_reaches_are_named():
+    def cut(x):
+        return tilted(x.detach())
+
+    for attack, more in ((universal_ascent, {"step_size": 0.1, "epochs": 1}), (universal_perturbation, {})):
+        with pytest.raises(ValueError, match="the logits do not depend on the images"):
+            attack(cut, X, epsilon=0.1, generator=stream(), **more)
+
+
+@pytest.mark.parametrize("options", [{"candidates": 1}, {"overshoot": math.inf}, {"max_iter": 0}])
+def test_what_deepfool_cannot_use_is_refused_before_the_model_is_asked(options):
+    def untouched(x):
+        raise AssertionError("asked")
+
+    with pytest.raises(ValueError, match=next(iter(options))):
+        universal_perturbation(untouched, X, epsilon=0.1, generator=stream(), **options)
+
+
+@pytest.mark.parametrize("v", [torch.zeros(1, 3, dtype=torch.uint8), torch.tensor([[0.0, math.nan, 0.0]])])
+def test_a_perturbation_of_bytes_or_without_numbers_is_refused(v):
+    with pytest.raises(ValueError, match="v holds finite floats"):
+        fooling_rate(tilted, X, v)
+
+
+def test_small_pushes_are_not_lost_in_half_precision(monkeypatch):
+    # in bfloat16, -0.5 - 0.001 is -0.5 again; by hand, 600 pushes of 0.001 from images that are never fooled
+    def nudge(model, moved, **options):
+        one = torch.ones(len(moved), dtype=torch.int64)
+        return Attack(moved.float() - 0.001, one.bool(), one)
+
+    monkeypatch.setattr(universal, "deepfool", nudge)
+    x = torch.full((600, 3), 0.9, dtype=torch.bfloat16)
+    found = universal_perturbation(
+        lambda x: x + torch.tensor([9.0, 0, 0]), x, epsilon=0.9, max_epochs=1, generator=stream()
+    )
+    assert_close(found.perturbation.float(), torch.full((1, 3), -0.6), rtol=0.01, atol=0)
+
+
+def test_a_model_that_writes_into_its_input_spoils_nothing():
+    def writing(x):
+        return tilted(x.mul_(2))
+
+    x, before = one_side(), one_side()
+    v = noise(1, 3, seed=9)
+    assert fooling_rate(writing, x, v, bounds=WIDE) == fooling_rate(tilted, x, v, bounds=WIDE)
+    options = {"epsilon": 0.05, "step_size": 0.01, "epochs": 2, "bounds": WIDE}
+    found = universal_ascent(writing, x, generator=stream(), **options)
+    plain = universal_ascent(lambda x: tilted(2 * x), x, generator=stream(), **options)
+    assert_close(found.perturbation, plain.perturbation)
+    assert found.history == plain.history
+    assert torch.equal(x, before)
+
+
+def test_an_image_without_a_finite_answer_is_not_pushed():
+    def fragile(x):  # not finite at the second image, whose neighbors have answers
+        return tilted(x) + torch.where(x[:, 2:] == 5, torch.nan, 0.0)
+
+    near = one_side(n=1)
+    x = torch.cat([near, torch.tensor([[3.0, 0.0, 5.0]], dtype=F64)])
+    found = universal_perturbation(
+        fragile, x, epsilon=9, norm="l2", batch_size=2, max_epochs=1, bounds=WIDE, generator=stream()
+    )
+    assert_close(found.perturbation, -1.02 * (near @ W)[:, None] * W / (W @ W))
+
+
+@pytest.mark.parametrize("attack", ["ascent", "pushes"])
+def test_the_rate_is_that_of_the_perturbation_as_returned_in_half_precision(attack):
+    x = torch.rand(3000, 3, generator=stream(4)).to(torch.bfloat16)
+    if attack == "ascent":
+        found = universal_ascent(tilted, x, epsilon=0.3, norm="l2", step_size=0.1234, epochs=1, generator=stream(5))
+    else:
+        found = universal_perturbation(
+            tilted, x, epsilon=0.3, norm="l2", max_epochs=1, batch_size=500, generator=stream(5)
+        )
+    assert found.fooling_rate == fooling_rate(tilted, x, found.perturbation)
