@@ -3,7 +3,7 @@
 The loss J(θ, x, y) is replaced by its tangent at the image, J + gᵀη, and the tangent is made as large as the budget
 lets it: η = ε sign(g) if no pixel may move by more than ε (the paper's), and the maximizers in balls of L2 and L1.
 Pixels end at black and white; ours are the maximizers under both limits.  Paper → code: x, y, ε, ∇ₓJ → ``x, y, epsilon,
-slope``; η → ``step``.  Axes: b images, k classes, n pixels of one image with its channels.
+slope``; η (r on the page) → ``step``.  Axes: b images, k classes, n pixels of one image with its channels.
 """
 
 import torch
@@ -82,6 +82,7 @@ def steepest(slope: Tensor, x: Tensor, *, epsilon: float, norm: str = "linf", bo
     l2 tensor([[0.5800, 0.4400, 0.5000]])
     l1 tensor([[0.6000, 0.5000, 0.5000]])
     """
+    check_norm(norm, "linf", "l2", "l1")
     g, low, high = slope.flatten(1), bounds[0] - x.flatten(1), bounds[1] - x.flatten(1)
     if norm == "linf":
         step = (epsilon * g.sign()).clamp(low, high)

@@ -19,7 +19,6 @@ from dlbook.adversarial.attack import (
     Attack,
     Bounds,
     Model,
-    check_budget,
     check_images,
     check_labels,
     logits,
@@ -54,6 +53,8 @@ def penalized(
     >>> bool((near - x).norm() < (far - x).norm())
     True
     """
+    if len(x) != 1:
+        raise ValueError(f"the penalized problem is that of one image, x has shape (1, ...), found {tuple(x.shape)}")
     flat = x.detach().double().flatten().cpu().numpy()
 
     def price_and_slope(z: np.ndarray) -> tuple[float, np.ndarray]:
@@ -111,9 +112,9 @@ def lbfgs(
     >>> attack.success, bool(attack.adversarial[0, 1] - attack.adversarial[0, 0] < 0.01)  # hardly beyond the tie
     (tensor([True]), True)
     """
-    check_budget(c=c)
-    if c == 0 or min(searches, max_iter) < 1:
-        raise ValueError(f"c, searches, max_iter are positive, found c={c}, searches={searches}, max_iter={max_iter}")
+    if not 0 < c < math.inf or min(searches, max_iter) < 1:
+        given = f"c={c}, searches={searches}, max_iter={max_iter}"
+        raise ValueError(f"c, searches and max_iter are positive and finite, found {given}")
     check_images(x, bounds)
     check_labels(target, x, name="target")
     found = x.detach().clone()

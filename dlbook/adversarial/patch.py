@@ -8,6 +8,7 @@ p → ``patch``, A → :func:`place`, l and t → :class:`Places`, ŷ → ``targ
 pixels of an image, s pixels of the patch.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -63,6 +64,8 @@ def random_places(
     b, _, h, w = axes("x", x, "b c h w")
     if not 0 < sides[0] <= sides[1] <= min(h, w):
         raise ValueError(f"sides are two diameters, 0 < least <= greatest <= {min(h, w)} pixels, found {sides}")
+    if not 0 <= turn < math.inf:
+        raise ValueError(f"turn is a finite angle of at least 0, in radians, found {turn}")
     device = x.device if generator is None else generator.device
     share = torch.rand(b, 4, generator=generator, device=device).to(x.device)
     side = sides[0] + (sides[1] - sides[0]) * share[:, 0]
@@ -88,13 +91,16 @@ def place(x: Tensor, patch: Tensor, places: Places) -> Tensor:
     b, c, h, w = axes("x", x, "b c h w")
     axes("patch", patch, "c s s", c=c, least=1)
     axes("places.center", places.center, "b 2", b=b)
+    axes("places.side", places.side, "b", b=b)
+    axes("places.angle", places.angle, "b", b=b)
     row = torch.arange(h, device=x.device)[:, None] + 0.5 - places.center[:, 0, None, None]  # (b, h, 1)
     column = torch.arange(w, device=x.device) + 0.5 - places.center[:, 1, None, None]  # (b, 1, w)
     cos, sin = (f(places.angle)[:, None, None] for f in (torch.cos, torch.sin))
     half = places.side[:, None, None] / 2
     down, right = (cos * row + sin * column) / half, (cos * column - sin * row) / half  # the patch reaches from -1 to 1
-    grid = torch.stack([right, down], dim=-1).to(patch.dtype)  # grid_sample wants x before y
-    drawn = F.grid_sample(patch.expand(b, -1, -1, -1), grid, padding_mode="border", align_corners=False)
+    wide = patch if patch.dtype == torch.float64 else patch.float()  # places need more digits than colors
+    grid = torch.stack([right, down], dim=-1).to(wide.dtype)  # grid_sample wants x before y
+    drawn = F.grid_sample(wide.expand(b, -1, -1, -1), grid, padding_mode="border", align_corners=False)
     inside = (down.square() + right.square() <= 1)[:, None]
     return torch.where(inside, drawn.to(x.dtype), x)
 
@@ -148,10 +154,10 @@ def train_patch(
     """
     check_images(x, bounds)
     n, c, _, _ = axes("x", x, "n c h w", least=1)
-    check_budget(step_size=step_size, turn=turn)
+    check_budget(step_size=step_size)
     if min(size, steps, batch) < 1:
         raise ValueError(f"size, steps and batch are at least 1, found size={size}, steps={steps}, batch={batch}")
-    random_places(x[:1], sides=sides, generator=torch.Generator())  # refuses sides that do not fit
+    random_places(x[:1], sides=sides, turn=turn, generator=torch.Generator())  # refuses what does not fit
     device = x.device if generator is None else generator.device
     losses = []
     with undisturbed(model):

@@ -42,6 +42,7 @@ def project(moved: Tensor, x: Tensor, *, epsilon: float, norm: str = "linf", bou
     >>> project(moved, x, epsilon=0.5), project(moved, x, epsilon=0.5, norm="l2")
     (tensor([[0.5000, 0.5000]]), tensor([[0.3000, 0.4000]]))
     """
+    check_norm(norm, "linf", "l2")
     if norm == "linf":
         return moved.clamp(x - epsilon, x + epsilon).clamp(*bounds)
     center = x.flatten(1)
@@ -62,6 +63,7 @@ def random_in_ball(
     >>> bool(((near - x).norm(dim=1) <= 0.1).all())
     True
     """
+    check_norm(norm, "linf", "l2")
     room = torch.empty_like(x, device=x.device if generator is None else generator.device)
     if norm == "linf":
         step = epsilon * room.uniform_(-1, 1, generator=generator)

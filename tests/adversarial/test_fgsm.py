@@ -63,6 +63,11 @@ def test_steps_stay_in_ball_and_box_and_leave_flat_pixels_alone(norm):
     assert (step * g >= 0).all()
 
 
+def test_a_step_in_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="norm is one of linf, l2, l1, found 'l3'"):
+        steepest(torch.ones(1, 2), torch.zeros(1, 2), epsilon=0.1, norm="l3")
+
+
 def test_a_step_along_no_slope_is_none():
     for norm in NORMS:
         assert (steepest(torch.zeros(2, 3), torch.full((2, 3), 0.5), epsilon=1.0, norm=norm) == 0).all()
@@ -119,6 +124,15 @@ def test_the_step_is_eps_sign_of_the_gradient_of_the_model_in_evaluation(targete
     was, now = answers(net, x), answers(net, found.adversarial)
     expected = (now == y) & (was != y) if targeted else (now != y) & (was == y)
     assert found.success.equal(expected)
+
+
+def test_half_precision_is_rounded_once_at_the_end():
+    x, w = images(9, dtype=torch.bfloat16), noise(30).to(torch.bfloat16)
+    model = linear(w)
+    y = answers(model, x)
+    up = (1 - 2 * y).view(9, 1, 1, 1) * w.sign().view(2, 3, 5)  # away from the answer
+    expected = (x.float() + 0.1 * up.float()).clamp(0, 1).to(torch.bfloat16)
+    assert fgsm(model, x, y, epsilon=0.1).adversarial.equal(expected)
 
 
 def test_targeted_with_two_classes_goes_where_untargeted_goes():

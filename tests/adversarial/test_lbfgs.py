@@ -143,7 +143,9 @@ def test_no_images_are_attacked_without_asking_the_model():
     ("change", "words"),
     [
         ({"c": 0.0}, "c=0"),
-        ({"c": -1.0}, "c is a finite size"),
+        ({"c": -1.0}, "c=-1"),
+        ({"c": float("inf")}, "c=inf"),
+        ({"c": float("nan")}, "c=nan"),
         ({"searches": 0}, "searches=0"),
         ({"max_iter": 0}, "max_iter=0"),
         ({"bounds": (0.2, 1)}, "pixels of x"),
@@ -155,6 +157,11 @@ def test_bad_input_is_named(change, words):
     given = {"x": images(3), "target": torch.zeros(3, dtype=torch.int64)} | change
     with pytest.raises(ValueError, match=words):
         lbfgs(small_net(), **given)
+
+
+def test_the_penalized_problem_is_that_of_one_image():
+    with pytest.raises(ValueError, match="one image"):
+        penalized(small_net(), images(2), torch.tensor([1, 2]), c=1.0)
 
 
 def test_the_loss_counts_in_nats():

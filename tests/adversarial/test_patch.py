@@ -164,6 +164,8 @@ def test_slopes_that_are_no_numbers_make_no_such_patch():
         ({"steps": 0}, "steps=0"),
         ({"batch": 0}, "batch=0"),
         ({"step_size": -1.0}, "step_size"),
+        ({"turn": -0.1}, "turn is a finite angle"),
+        ({"turn": math.nan}, "turn is a finite angle"),
         ({"target": 7}, r"0\.\.6"),
         ({"bounds": (0.5, 1)}, "pixels of x"),
         ({"x": torch.rand(6, 3, 5)}, "found shape"),
@@ -181,3 +183,18 @@ def test_a_patch_of_other_channels_is_refused():
         place(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 3), places([4, 4], 3.0))
     with pytest.raises(ValueError, match="center"):
         place(torch.zeros(2, 1, 8, 8), torch.zeros(1, 3, 3), places([4, 4], 3.0))
+    for name in ("side", "angle"):
+        with pytest.raises(ValueError, match=name):
+            place(torch.zeros(1, 1, 8, 8), torch.zeros(1, 3, 3), places([4, 4], 3.0)._replace(**{name: torch.ones(2)}))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_rounds_colors_but_does_not_move_the_patch(dtype):
+    x, patch, where = (
+        torch.zeros(1, 1, 28, 28),
+        torch.rand(1, 12, 12, generator=stream()),
+        places([14.2, 13.1], 14, 0.1),
+    )
+    found = place(x.to(dtype), patch.to(dtype), where)
+    assert found.dtype == dtype
+    assert_close(found, place(x, patch.to(dtype).float(), where).to(dtype), rtol=0, atol=torch.finfo(dtype).eps)

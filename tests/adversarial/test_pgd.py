@@ -62,6 +62,14 @@ def test_projections_do_not_round_past_bounds_that_floats_cannot_hold():
     assert found.double().amax() <= torch.tensor(bounds[1]).double()
 
 
+def test_projections_and_starts_in_an_unknown_norm_are_refused():
+    x = torch.zeros(1, 2)
+    with pytest.raises(ValueError, match="norm is one of linf, l2, found 'l1'"):
+        project(x, x, epsilon=0.1, norm="l1")
+    with pytest.raises(ValueError, match="norm is one of linf, l2, found 'l1'"):
+        random_in_ball(x, epsilon=0.1, norm="l1")
+
+
 def test_starts_are_uniform_by_kolmogorov_and_smirnov():
     x = torch.full((20_000, 3), 0.5, dtype=F64)
     box = random_in_ball(x, epsilon=0.2, generator=stream()) - x
