@@ -75,6 +75,34 @@ def test_ascent_turns_slopes_that_are_not_finite_into_zeros():
     assert_close(slope[0, 1], -1 / (1 + torch.tensor(0.5).exp()))
 
 
+def test_ascent_does_not_ask_for_the_gradients_of_the_tensor_that_it_was_handed():
+    x = images(2)
+    ascent(small_net().eval(), x, torch.tensor([1, 2]), targeted=False)
+    assert not x.requires_grad
+
+
+def test_ascent_turns_infinite_slopes_into_zeros():
+    def model(x):
+        return torch.stack([x[:, 0].sqrt() + x[:, 1], 0 * x[:, 1]], dim=1)
+
+    slope, _ = ascent(model, torch.tensor([[0.0, 0.5]]), torch.tensor([0]), targeted=False)
+    assert slope[0, 0] == 0
+
+
+def test_ascent_computes_the_loss_in_double_precision_and_in_no_less_than_single():
+    x, y = torch.linspace(-3, 4, 12, dtype=F64).view(2, 6), torch.tensor([5, 1])
+    expected = x.softmax(dim=1) - F.one_hot(y, 6)  # the slope of the cross-entropy by the logits
+    assert_close(ascent(lambda x: x, x, y, targeted=False)[0], expected, rtol=1e-13, atol=1e-15)
+    half = x.to(torch.bfloat16)
+    expected = (half.float().softmax(dim=1) - F.one_hot(y, 6)).to(torch.bfloat16)
+    assert ascent(lambda x: x, half, y, targeted=False)[0].equal(expected)
+
+
+def test_ascent_refuses_classes_that_the_model_does_not_have():
+    with pytest.raises(ValueError, match=r"0\.\.6"):
+        ascent(small_net().eval(), images(2), torch.tensor([0, 7]), targeted=False)
+
+
 def test_ascent_refuses_a_model_without_slopes():
     with pytest.raises(ValueError, match="autograd can follow"):
         ascent(lambda x: (x > 0.5).double(), images(2).flatten(1), torch.tensor([0, 1]), targeted=False)
@@ -156,6 +184,8 @@ def test_logits_refuses_answers_of_another_shape(shape):
 def test_norms_are_named():
     with pytest.raises(ValueError, match="norm is one of linf, found 2"):
         check_norm(2, "linf")
+    with pytest.raises(ValueError, match="norm is one of linf, l2, found 'l3'"):
+        check_norm("l3", "linf", "l2")
 
 
 def test_undisturbed_takes_functions_as_well_as_modules():

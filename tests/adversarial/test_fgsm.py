@@ -126,6 +126,15 @@ def test_the_step_is_eps_sign_of_the_gradient_of_the_model_in_evaluation(targete
     assert found.success.equal(expected)
 
 
+def test_half_precision_is_rounded_once_at_the_end():
+    x, w = images(9, dtype=torch.bfloat16), noise(30).to(torch.bfloat16)
+    model = linear(w)
+    y = answers(model, x)
+    up = (1 - 2 * y).view(9, 1, 1, 1) * w.sign().view(2, 3, 5)  # away from the answer
+    expected = (x.float() + 0.1 * up.float()).clamp(0, 1).to(torch.bfloat16)
+    assert fgsm(model, x, y, epsilon=0.1).adversarial.equal(expected)
+
+
 def test_targeted_with_two_classes_goes_where_untargeted_goes():
     model, x = linear(noise(30)), images(7)
     y = answers(model, x)
