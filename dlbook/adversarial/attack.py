@@ -82,6 +82,8 @@ def check_images(x: Tensor, bounds: Bounds) -> None:
         ...
     ValueError: pixels of x lie in bounds=(0, 1), found 0.5 to 1.5
     """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x is a tensor, found {type(x).__name__}")
     low, high = bounds
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"bounds are two finite numbers, the lesser first, found {bounds}")
@@ -96,6 +98,8 @@ def check_images(x: Tensor, bounds: Bounds) -> None:
 
 def check_labels(y: Tensor, x: Tensor, *, name: str = "y") -> None:
     """Refuse what is not one class number, int64, for each image of ``x``."""
+    if not isinstance(y, Tensor):
+        raise ValueError(f"{name} is a tensor, found {type(y).__name__}")
     axes(name, y, "b", b=len(x))
     if y.dtype != torch.int64:
         raise ValueError(f"{name} holds class numbers of dtype torch.int64, found {y.dtype}")

@@ -142,6 +142,7 @@ def test_bounds_are_two_finite_numbers_in_order(bounds):
         (torch.tensor([[0.5, 1.01]]), "found 0.5 to 1.01"),
         (torch.tensor([[-0.01, 1.0]]), "found -0.01 to 1"),
         (torch.tensor([[math.nan, 1.0]]), "found nan"),
+        ([[0.5, 1.0]], "a tensor, found list"),
     ],
 )
 def test_images_are_a_batch_of_floats_inside_the_bounds(x, words):
@@ -155,7 +156,12 @@ def test_images_on_the_bounds_and_no_images_pass():
 
 
 @pytest.mark.parametrize(
-    ("y", "words"), [(torch.zeros(3, dtype=torch.int64), "found shape"), (torch.zeros(2, dtype=torch.int32), "int64")]
+    ("y", "words"),
+    [
+        (torch.zeros(3, dtype=torch.int64), "found shape"),
+        (torch.zeros(2, dtype=torch.int32), "int64"),
+        ([0, 1], "a tensor, found list"),
+    ],
 )
 def test_labels_are_one_number_an_image(y, words):
     with pytest.raises(ValueError, match=words):
