@@ -16,7 +16,12 @@ from dlbook._files import write_atomically, write_text  # noqa: E402
 from website.parts import Part, read_parts  # noqa: E402
 
 FRONT = ("preface", "notation", "timeline")
-REFERENCE = ("claims", "errata", "run-times", "benchmarks")
+REFERENCE = {
+    "claims": "",
+    "errata": "",
+    "run-times": "Running times",
+    "benchmarks": "Benchmarks",
+}  # page: its name in the list
 API = """\
 (api-{name})=
 # {title}: API
@@ -47,7 +52,9 @@ def table_of_contents(root: Path = ROOT) -> str:
         if names := written(part, root):
             rows += [f"- caption: {part.title}", "  numbered: true", "  chapters:"]
             rows += [f"  - file: book/{part.name}/{name}" for name in names]
-    rows += ["- caption: Reference", "  chapters:", *(f"  - file: book/{name}" for name in REFERENCE)]
+    rows += ["- caption: Reference", "  chapters:"]
+    for name, title in REFERENCE.items():
+        rows += [f"  - file: book/{name}", *([f"    title: {title}"] if title else [])]
     rows += ["  - file: book/api", "    sections:", "    - file: book/api/package"]
     rows += [f"    - file: book/api/{part.name}" for part in with_modules(root)]
     return "\n".join(rows) + "\n"

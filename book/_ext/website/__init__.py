@@ -12,6 +12,7 @@ from website import (
     benchmarks,
     bibliography,
     claim_list,
+    descriptions,
     downloads,
     execution,
     figures,
@@ -20,6 +21,7 @@ from website import (
     lightening,
     modules,
     parts,
+    prompts,
     quiz,
     release,
     run_times,
@@ -36,6 +38,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     bibliography.setup(app)
     for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
-    for part in (folding, parts, sources, signatures, modules, release, searching, lightening):
+    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions):
+        part.setup(app)
+    for part in (searching, lightening):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True}
