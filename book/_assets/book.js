@@ -51,6 +51,23 @@ function countQuiz(quiz) {
   }
 }
 
+// a margin note stands before what it annotates, to lie beside it; where there is no margin it comes after
+const homes = new Map(); // of notes that were moved: a mark in the place from which they came
+function placeNotes(narrow) {
+  for (const note of [...document.querySelectorAll("article aside.margin")].reverse()) {
+    let block = note.nextElementSibling;
+    while (block?.matches("aside.margin")) block = block.nextElementSibling;
+    if (narrow.matches && block && !homes.has(note)) {
+      homes.set(note, document.createComment("a note"));
+      note.before(homes.get(note));
+      block.after(note);
+    } else if (!narrow.matches && homes.has(note)) {
+      homes.get(note).replaceWith(note);
+      homes.delete(note);
+    }
+  }
+}
+
 // a link into a folded solution opens it
 function openTarget() {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
@@ -83,6 +100,9 @@ addEventListener("afterprint", () => {
 
 document.addEventListener("DOMContentLoaded", () => {
   nameControls();
+  const narrow = matchMedia("screen and (max-width: 992px)"); // as in book.css
+  placeNotes(narrow);
+  narrow.addEventListener("change", () => placeNotes(narrow));
   document.fonts.ready.then(() => focusScrollers(document));
   document.addEventListener("toggle", (event) => event.target.open && focusScrollers(event.target), true);
   document.querySelectorAll(".quiz").forEach(countQuiz);

@@ -5,6 +5,7 @@ The tests look at what ``make book`` built.  Without a site or without Chromium 
 
 import functools
 import http.server
+import json
 import os
 import re
 import shutil
@@ -372,6 +373,21 @@ def test_words_find_the_chapter_and_names_of_code_the_api(page: Any, address: st
         first[query] = page.locator("#search-results li a").first.get_attribute("href")
     missed = {query: first[query] for query, wanted in ASKED.items() if f"book/{wanted}.html" not in first[query]}
     assert len(missed) <= 6, missed
+
+
+def test_notes_come_after_what_they_annotate_where_there_is_no_margin(page: Any, address: str):
+    order = """() => [...document.querySelectorAll("article section > :is(p, aside.margin)")]
+      .map((block) => block.matches("aside") ? "note" : block.textContent.slice(0, 20))"""
+    page.goto(f"{address}{next(name for name in CHAPTERS if 'gated-units' in name)}")
+    wide = page.evaluate(order)
+    page.set_viewport_size(PHONE)
+    page.wait_for_function(f"JSON.stringify(({order})()) !== {json.dumps(json.dumps(wide))}")
+    narrow = page.evaluate(order)
+    before = [wide[wide.index("note") + 1], "note"]
+    assert narrow[wide.index("note") :][:2] == before
+    page.set_viewport_size(DESKTOP)
+    page.wait_for_function(f"document.querySelectorAll('article aside.margin').length === {wide.count('note')}")
+    assert page.evaluate(order) == wide
 
 
 def test_the_browser_remembers_and_forgets(browser: Any, address: str):
