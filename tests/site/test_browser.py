@@ -435,6 +435,7 @@ def test_the_button_switches_to_dark_and_the_next_page_remembers(browser: Any, a
 def chapter(request: pytest.FixtureRequest, window: Any, address: str) -> Iterator[Any]:
     """Open a chapter once; what one test opens in it does not disturb the next."""
     tab = window.new_page()
+    tab.add_init_script("localStorage.clear()")  # of a reader who has not been here before
     tab.goto(address + request.param, wait_until="domcontentloaded")
     yield tab
     tab.close()
