@@ -18,7 +18,9 @@ from livereload import Server
 ROOT = Path(__file__).parent.parent.parent
 SITE = ROOT / "_build" / "html"
 SOURCES = ("book/*.md", "book/*/*.md", "book/*.bib", "book/_assets/*", "dlbook/*.py", "dlbook/*/*.py", "_*.yml")
-LEFT_OUT = ("sphinx_codeautolink", "website.downloads")  # links in code, notebooks to download
+# Links in code, notebooks to download, the index of the search, lighter pages.  What `make book` has made light keeps
+# its stylesheet and its scripts until the page itself is saved.
+LEFT_OUT = ("sphinx_codeautolink", "website.downloads", "website.searching", "website.lightening")
 
 # Not dlbook, nor what imports it: each build reads those anew.
 TOOLS = ["jupyter_book.cli.main", "myst_nb.sphinx_ext", "sphinx.builders.html", "sphinx_book_theme", "torch"]
