@@ -74,18 +74,6 @@ function openTarget() {
   for (let box = target; box; box = box.parentElement) if (box.tagName === "DETAILS") box.open = true;
 }
 
-// Sphinx shows the first words of a page below each result, and takes the page's buttons for words
-function showArticlesInResults() {
-  if (typeof Search === "undefined") return;
-  Search.htmlToText = (html, anchor) => {
-    const found = new DOMParser().parseFromString(html, "text/html");
-    const article = found.querySelector("article.bd-article") ?? found.body;
-    const silent = ".headerlink, script, style, .at-a-glance, .quiz, details.hide, .katex-mathml, .live";
-    for (const element of article.querySelectorAll(silent)) element.remove();
-    return ((anchor && article.querySelector(anchor)) || article).textContent;
-  };
-}
-
 let printing = false;
 let opened = [];
 addEventListener("beforeprint", () => {
@@ -107,6 +95,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("toggle", (event) => event.target.open && focusScrollers(event.target), true);
   document.querySelectorAll(".quiz").forEach(countQuiz);
   openTarget();
-  showArticlesInResults();
 });
 addEventListener("hashchange", openTarget);

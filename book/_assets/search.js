@@ -25,7 +25,7 @@ function worth({ score, url, title, headings }, query) {
   return (0.2 + score) * kind * (1 + 3 * share(words, title) ** 2) * (1 + 2 * best ** 2);
 }
 
-// Sphinx's own search, for a page that was opened as a file and may not fetch
+// Sphinx's own search, for a page that was opened as a file and may not fetch: it lists pages, without their words
 function searchAsFile(root) {
   for (const file of ["_static/searchtools.js", "_static/language_data.js", "searchindex.js"]) {
     const script = document.createElement("script");

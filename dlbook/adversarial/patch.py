@@ -39,6 +39,12 @@ class Places(NamedTuple):
     angle: Tensor
 
 
+def _check_floats(**images: Tensor) -> None:
+    for name, image in images.items():
+        if not isinstance(image, Tensor) or not image.is_floating_point():
+            raise ValueError(f"{name} is a tensor of floats, found {getattr(image, 'dtype', type(image).__name__)}")
+
+
 def random_places(
     x: Tensor, *, sides: tuple[float, float], turn: float = 0.0, generator: Generator | None = None
 ) -> Places:
@@ -62,6 +68,7 @@ def random_places(
     True
     """
     b, _, h, w = axes("x", x, "b c h w")
+    _check_floats(x=x)
     if not 0 < sides[0] <= sides[1] <= min(h, w):
         raise ValueError(f"sides are two diameters, 0 < least <= greatest <= {min(h, w)} pixels, found {sides}")
     if not 0 <= turn < math.inf:
@@ -90,6 +97,7 @@ def place(x: Tensor, patch: Tensor, places: Places) -> Tensor:
     """
     b, c, h, w = axes("x", x, "b c h w")
     axes("patch", patch, "c s s", c=c, least=1)
+    _check_floats(x=x, patch=patch)
     axes("places.center", places.center, "b 2", b=b)
     axes("places.side", places.side, "b", b=b)
     axes("places.angle", places.angle, "b", b=b)

@@ -84,7 +84,9 @@ def test_places_are_inside_uniform_and_repeat():
         assert abs(share.var() - 1 / 12) < 0.01
     share = (found.center[:, 1] - half) / (30 - found.side)
     assert abs(share.mean() - 0.5) < 0.03
-    assert abs(torch.corrcoef(found.center.T)[0, 1]) < 0.06
+    rows = (found.center[:, 0] - half) / (20 - found.side)
+    together = torch.corrcoef(torch.stack([found.side, rows, share, found.angle]))
+    assert (together - torch.eye(4)).abs().max() < 0.06, "four draws that know nothing of each other"
     again = random_places(x, sides=(4, 8), turn=0.5, generator=stream())
     assert all(a.equal(b) for a, b in zip(found, again, strict=True))
     assert (random_places(x, sides=(4, 4), generator=stream()).angle == 0).all()
@@ -176,6 +178,16 @@ def test_bad_input_is_named(change, words):
     given = {"x": torch.rand(6, 2, 3, 5, generator=stream()), "target": 3, "size": 3, "sides": (2, 3)} | change
     with pytest.raises(ValueError, match=words):
         train_patch(small_net(dtype=torch.float32), **given, generator=stream())
+
+
+def test_bytes_and_arrays_are_refused_before_they_are_drawn_on():
+    bytes_, floats = torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.zeros(1, 1, 8, 8)
+    with pytest.raises(ValueError, match="x is a tensor of floats, found torch.uint8"):
+        place(bytes_, torch.zeros(1, 3, 3), places([4, 4], 3.0))
+    with pytest.raises(ValueError, match="patch is a tensor of floats, found torch.uint8"):
+        place(floats, bytes_[0], places([4, 4], 3.0))
+    with pytest.raises(ValueError, match="x is a tensor of floats, found float32"):
+        random_places(floats.numpy(), sides=(2, 3))
 
 
 def test_a_patch_of_other_channels_is_refused():

@@ -11,6 +11,7 @@ SCRIPT = '{"file-pdf":[384,512,[],"f1c1","M1 1"],list:[512,512,["list-squares"],
 PAGE = """<html><head>
     <link rel="stylesheet" type="text/css" href="{up}_static/styles/a.css?v=1" />
     <link rel="stylesheet" href="{up}_static/b.css" />
+  <link rel="preload" as="script" href="{up}_static/two.js" />
   <script defer src="{up}_static/scripts/fontawesome.js?digest=1"></script>
     <script src="{up}_static/documentation_options.js?v=1"></script>
     <script src="{up}_static/one.js"></script>
@@ -18,6 +19,7 @@ PAGE = """<html><head>
     <script src="{up}_static/searchtools.js"></script>
     <script src="{up}searchindex.js"></script>
   </head><body><span class="fa-solid fa-list"></span><i class="fas fa-file-pdf"></i>
+  <img src="{up}_static/logo.svg" class="logo__image" alt=""/><p>Words.</p>
   <img alt="A dot." src="{up}_images/dot.png" style="width: 2px; height: 3px;" />
   <script defer src="{up}_static/two.js"></script></body></html>"""
 
@@ -33,6 +35,8 @@ def site(tmp_path: Path) -> Path:
         "_static/documentation_options.js": "const OPTIONS = {};",
         "_static/one.js": "const one = 1",
         "_static/two.js": "const two = 2;",
+        "_static/vendor/fonts/source-serif-4-latin-wght-normal.woff2": "",
+        "_static/vendor/katex/fonts/KaTeX_Main-Regular.woff2": "",
         "_static/searchtools.js": "",
         "searchindex.js": "",
         "index.html": PAGE.format(up=""),
@@ -58,7 +62,9 @@ def test_every_page_asks_for_one_stylesheet_and_one_script_and_no_index(site: Pa
         assert "searchindex" not in page
         assert "searchtools" not in page
         assert "fontawesome.js" not in page
+        assert 'as="script"' not in page
         assert page.index("const OPTIONS") < page.index("OPTIONS.page") < page.index(script.name)
+    assert not (site / "_static" / "scripts" / "fontawesome.js").exists()
     assert script.read_text("utf8").split() == "const one = 1; const two = 2;".split()
 
 
@@ -93,6 +99,8 @@ def test_icons_are_drawn_where_they_stand_and_an_unknown_one_is_named():
 def test_code_keeps_its_text_and_its_colors():
     code = '<div class="highlight"><pre><span class="k">if</span><span class="w"> </span><span class="n">x</span><span class="o">+</span></pre>'
     assert unwrap(code) == '<div class="highlight"><pre><span class="k">if</span> x+</pre>'
+    signature = '<dt class="sig sig-object"><span class="pre">f</span><span class="p">(</span><em>x</em></dt>'
+    assert unwrap(signature) == '<dt class="sig sig-object">f(<em>x</em></dt>'
     assert unwrap('<p><span class="n">x</span></p>') == '<p><span class="n">x</span></p>'
 
 
@@ -122,6 +130,14 @@ def test_pictures_load_late_but_for_the_logo(site: Path):
     assert '<img loading="lazy" decoding="async" alt="A dot." src="_images/dot.webp"' in page
     assert "height: 3px; aspect-ratio: 2 / 3;" in page
     assert not (site / "_images" / "dot.png").exists()
+    assert '<img src="_static/logo.svg" class="logo__image" alt=""/>' in page
+
+
+def test_a_page_asks_at_once_for_the_fonts_that_it_needs(site: Path):
+    Lightener(site).run()
+    page = (site / "book" / "a" / "page.html").read_text("utf8")
+    assert 'href="../../_static/vendor/fonts/source-serif-4-latin-wght-normal.woff2" crossorigin' in page
+    assert "KaTeX_Main" not in page  # it has no mathematics
 
 
 def test_what_is_too_heavy_is_named():

@@ -1,11 +1,10 @@
+import gzip
 import json
 from pathlib import Path
 
 from website.searching import with_anchors, write_index
 
-PAGE = (
-    '<html><body><article class="bd-article"><section id="top"><h1>{}</h1><p>{}</p></section></article></body></html>'
-)
+PAGE = '<html><body><article class="bd-article"><section id="top"><h1>{}</h1><p>{}</p><section id="why"><h2>Why</h2><p>So.</p></section></section></article></body></html>'
 
 
 def test_headings_get_the_ids_of_their_sections():
@@ -26,3 +25,5 @@ def test_the_index_knows_the_pages_and_what_is_planned(tmp_path: Path):
     names = {path.name for path in (tmp_path / "pagefind").iterdir()}
     assert "pagefind.js" in names
     assert not any("ui" in name for name in names)
+    fragments = [gzip.decompress(path.read_bytes()) for path in (tmp_path / "pagefind" / "fragment").iterdir()]
+    assert sum(b'"id":"why"' in fragment for fragment in fragments) == 2
