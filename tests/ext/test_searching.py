@@ -26,4 +26,4 @@ def test_the_index_knows_the_pages_and_what_is_planned(tmp_path: Path):
     assert "pagefind.js" in names
     assert not any("ui" in name for name in names)
     fragments = [gzip.decompress(path.read_bytes()) for path in (tmp_path / "pagefind" / "fragment").iterdir()]
-    assert sum(b'"id":"why"' in fragment for fragment in fragments) == 2
+    assert sum(b'"element":"h2","id":"why"' in fragment for fragment in fragments) == 2
