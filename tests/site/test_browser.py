@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from browsing import CHAPTERS, DESKTOP, PAGES, PHONE, SOME, WIDE, Seen, listen, violations
+from live import come_alive
 
 pytestmark = pytest.mark.site
 

@@ -15,6 +15,11 @@ from dlbook.backprop.mlp import xor_network
 from dlbook.foundations.losses import binary_nll, hinge, squared_error
 from dlbook.optimization.descent import gradient_descent
 from dlbook.perceptron.perceptron import Perceptron, one_pass
+from dlbook.sequences.attention import MultiplicativeAttention
+from dlbook.sequences.attentive import AttentiveDecoder, AttentiveSeq2Seq
+from dlbook.sequences.beam_search import greedy
+from dlbook.sequences.seq2seq import Encoder, shift_right
+from dlbook.sequences.vocabulary import tokenize
 from live import come_alive, compute
 
 pytestmark = pytest.mark.site
@@ -117,6 +122,51 @@ def test_a_line_appears_when_the_fold_has_gone_far_enough(page: Any, address: st
     sums = {-1: (0, 2 - 2 * 0.7), 1: (1 - 0.2 * 0.7,)}  # of coordinates at 0.7, worked out by hand
     found = compute(page, address, "fold", "border", 0.7)
     assert max(sums[-1]) < found < min(sums[1])
+
+
+@pytest.fixture(scope="module")
+def translator() -> AttentiveSeq2Seq:
+    """Return a translator with weights that half precision holds exactly, as those of a page are."""
+    generator = torch.Generator().manual_seed(0)
+    look = MultiplicativeAttention(8, 8, generator=generator)
+    encoder = Encoder(11, 6, 8, generator=generator)
+    model = AttentiveSeq2Seq(encoder, AttentiveDecoder(13, 6, 8, look, generator=generator)).requires_grad_(False)
+    for parameter in model.parameters():
+        parameter.mul_(3).copy_(parameter.half())  # larger ones, or all weights would be nearly alike
+    return model
+
+
+def as_decoded(model: torch.nn.Module) -> dict[str, Any]:
+    """Return weights as ``decode`` of the kit gives them."""
+    return {name: {"shape": list(w.shape), "values": w.flatten().tolist()} for name, w in model.state_dict().items()}
+
+
+def test_the_translator_s_scores_and_looks_are_the_package_s(page: Any, address: str, translator: AttentiveSeq2Seq):
+    source, target = [7, 4, 9, 2], [5, 12, 3, 8, 2]
+    found = compute(page, address, "attention", "translate", as_decoded(translator), source, target)
+    scores = translator(torch.tensor([source]), shift_right(torch.tensor([target])))[0]
+    looks = translator.align(torch.tensor([source]), torch.tensor([target]))[0]
+    assert looks.max(dim=1).values.std() > 0.01, "the looks differ"
+    np.testing.assert_allclose(
+        [[*row.values()] if isinstance(row, dict) else row for row in found["scores"]], scores, atol=1e-5
+    )
+    np.testing.assert_allclose(found["looks"], looks, atol=1e-5)
+
+
+@pytest.mark.parametrize("source", [[7, 4, 9, 2], [3, 2], [10, 10, 5, 6, 8, 2]])
+def test_the_translator_writes_what_the_package_s_writes(
+    page: Any, address: str, translator: AttentiveSeq2Seq, source: list
+):
+    expected = greedy(translator, torch.tensor([source]), max_length=12)[0]
+    assert compute(page, address, "attention", "translate", as_decoded(translator), source)["words"] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["I don't know.", "L’homme n'est-il pas là aujourd'hui ?", "jusqu'ici: 3 fois, d'abord", "  ", "Œuvre_2 (été)!"],
+)
+def test_sentences_are_cut_as_the_package_cuts_them(page: Any, address: str, text: str):
+    assert compute(page, address, "attention", "tokenize", text) == tokenize(text)
 
 
 # how they behave, every one on the site
