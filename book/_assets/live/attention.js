@@ -78,13 +78,14 @@ export function mount(root, { weights, source, target }) {
     const { words, looks } = translate(weights, [...known(source, read), END], given.length ? [...known(target, given), END] : null);
     const said = words.map((word, i) => (word === END ? "end" : given[i] ?? target[word])), heads = [...read, "end"];
     table.replaceChildren(
-      html("thead", {}, html("tr", {}, html("td"), ...heads.map((word) => html("th", { scope: "col" }, html("span", {}, word))))),
+      html("thead", {}, html("tr", {}, html("td", {}, "%"), ...heads.map((word) => html("th", { scope: "col" }, html("span", {}, word))))),
       html("tbody", {}, ...said.map((word, i) => html("tr", {}, html("th", { scope: "row", lang: "fr" }, word),
         ...looks[i].map((weight) => html("td", { style: `--w: ${weight.toFixed(3)}` }, String(Math.round(100 * weight))))))));
-    const most = said.map((word, i) => [word, looks[i].indexOf(Math.max(...looks[i]))]).filter(([word]) => /\p{L}/u.test(word) && word !== "end");
-    told.say([given.length ? "" : `It writes: ${said.filter((word) => word !== "end").join(" ")}.`.replace(" ..", "."),
+    const most = said.map((word, i) => [word, heads[looks[i].indexOf(Math.max(...looks[i]))]]).filter(([word]) => /\p{L}/u.test(word) && word !== "end");
+    const looked = most.map(([word, head], i) => (i ? `${word} at “${head}”` : `${word} it looks most at “${head}”`));
+    told.say([given.length ? "" : `It writes “${said.filter((word) => word !== "end").join(" ")}”.`,
       strange.length ? `Not among its words: ${strange.join(", ")}.` : "",
-      most.length ? `For ${most.map(([word, j]) => `${word} it looks most at ${heads[j]}`).join(", for ")}.`.replaceAll(" it looks most at ", ", ").replace(", ", " it looks most at ") : ""].filter(Boolean).join(" "));
+      most.length ? `For ${looked.join(", for ")}.` : ""].filter(Boolean).join(" "));
   }
   const ask = (e, f, words) => button(words, () => ((english.input.value = e), (french.input.value = f), run()));
   const form = html("form", { submit: (event) => (event.preventDefault(), run()) }, english.element, french.element,
