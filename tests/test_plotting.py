@@ -9,9 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from colors import VISIONS, contrast, lab, linear
 from dlbook import plotting
 from dlbook.plotting import BLUE, COLORS, DARK, INK, TINT_NEGATIVE, TINT_POSITIVE, VERMILION
-from colors import VISIONS, contrast, lab, linear
 from pages import page, run
 
 FLOORS = {"normal": 22, "protan": 12.5, "deutan": 14, "tritan": 12.5}

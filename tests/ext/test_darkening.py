@@ -29,7 +29,9 @@ def dark(color: str) -> str:
 def hue(color: str) -> float:
     """Return the hue in OKLab, in degrees, by Ottosson's matrices."""
     cones = np.cbrt(
-        np.array([[0.4122215, 0.5363325, 0.0514460], [0.2119035, 0.6806995, 0.1073970], [0.0883025, 0.2817188, 0.6299787]])
+        np.array(
+            [[0.4122215, 0.5363325, 0.0514460], [0.2119035, 0.6806995, 0.1073970], [0.0883025, 0.2817188, 0.6299787]]
+        )
         @ linear(color)
     )
     a, b = np.array([[1.9779985, -2.4285922, 0.4505937], [0.0259040, 0.7827718, -0.8086758]]) @ cones
@@ -138,9 +140,7 @@ def name_of(number: int) -> str:
 
 
 def test_only_what_the_kernel_knows_is_darkened():
-    known = boxes_by_name(
-        notebook({"image/png": {"keep_colors": [[10, 5, 50, 50]]}}, {"image/png": {"width": 7}}, {})
-    )
+    known = boxes_by_name(notebook({"image/png": {"keep_colors": [[10, 5, 50, 50]]}}, {"image/png": {"width": 7}}, {}))
     assert known == {name_of(0): ([(10, 5, 50, 50)], 100, 50)}
     other = IMAGE.format(name=name_of(1)) + IMAGE.format(name="photograph")
     assert darkened(other, known) == other

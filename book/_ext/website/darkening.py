@@ -32,3 +32,100 @@ if TYPE_CHECKING:
 MATRIX = np.array([[0.554, -0.972, -0.402], [-0.215, -0.427, -0.178], [-0.256, -1.182, 0.618]])
 SHIFT = 0.8906
 TONES = (0, 0.25, 0.53, 0.86, 1)  # where 0, 1/4, 1/2, 3/4 and 1 come to lie
+
+Boxes = list[tuple[int, int, int, int]]
+IMAGE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
+ALTERNATIVE = re.compile(r'\balt="[^"]*"')
+
+
+def on_dark_paper(colors: ArrayLike) -> NDArray[np.float64]:
+    """Return what the browser makes of colors (..., 3) in [0, 1].
+
+    >>> (on_dark_paper([1, 1, 1]) * 255).round()
+    array([18., 18., 18.])
+    """
+    mixed = (np.asarray(colors, dtype=float) @ MATRIX.T + SHIFT).clip(0, 1)
+    return np.interp(mixed, np.linspace(0, 1, len(TONES)), TONES)
+
+
+def filter_element() -> str:
+    """Return the map as the element to which the stylesheet refers."""
+    rows = " ".join(f"{r:.4g} {g:.4g} {b:.4g} 0 {SHIFT:.4g}" for r, g, b in MATRIX)
+    tones = " ".join(f"{tone:g}" for tone in TONES)
+    curves = "".join(f'<feFunc{channel} type="table" tableValues="{tones}"/>' for channel in "RGB")
+    return (
+        '<svg class="dark-paper" width="0" height="0" aria-hidden="true" focusable="false">'
+        '<filter id="dark-paper" x="0" y="0" width="1" height="1" color-interpolation-filters="sRGB">'
+        f'<feColorMatrix values="{rows} 0 0 0 1 0"/><feComponentTransfer>{curves}</feComponentTransfer></filter></svg>'
+    )
+
+
+def outline(boxes: Boxes, width: int, height: int) -> str:
+    """Return boxes in pixels as a shape of CSS that grows and shrinks with the figure.
+
+    >>> outline([(10, 5, 100, 50)], 200, 100)
+    'inset(5% 50% 50% 5%)'
+    """
+
+    def percent(part: float, whole: float) -> str:
+        return f"{100 * part / whole:.2f}".rstrip("0").rstrip(".") + "%"
+
+    if len(boxes) == 1:
+        ((left, top, right, bottom),) = boxes
+        sides = ((top, height), (width - right, width), (height - bottom, height), (left, width))
+        return f"inset({' '.join(percent(*side) for side in sides)})"
+    points = []
+    for left, top, right, bottom in boxes:  # one line around all: from the corner to each box, around it, and back
+        around = ((left, top), (right, top), (right, bottom), (left, bottom), (left, top))
+        points += [*(f"{percent(x, width)} {percent(y, height)}" for x, y in around), "0 0"]
+    return f"polygon(0 0,{','.join(points)})"
+
+
+def boxes_by_name(notebook: "NotebookNode") -> dict[str, tuple[Boxes, int, int]]:
+    """Return boxes, width and height of every PNG in a notebook that has boxes, by the name of the file that it becomes.
+
+    myst-nb names a file by the hash of what is in it.
+    """
+    found = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            kept = output.get("metadata", {}).get("image/png", {}).get(KEY)
+            if kept is not None:
+                data = a2b_base64(output["data"]["image/png"])
+                found[sha256(data).hexdigest()] = [tuple(box) for box in kept], *png_dimensions(data)
+    return found
+
+
+def darkened(body: str, known: dict[str, tuple[Boxes, int, int]]) -> str:
+    """Mark the images of a page whose colors are mapped in the dark, and lay over each what keeps its colors."""
+    marked = False
+
+    def picture(image: re.Match[str]) -> str:
+        nonlocal marked
+        figure = known.get(PurePosixPath(image["source"]).stem)
+        if figure is None:
+            return image[0]
+        marked = True
+        under = f'<img class="darkens" {image["rest"]}>'
+        boxes, width, height = figure
+        if not boxes:
+            return under
+        silent = ALTERNATIVE.sub('alt=""', image["rest"])
+        shape = f"clip-path: {outline(boxes, width, height)};"
+        over = re.sub(r'style="', f'style="{shape} ', silent) if 'style="' in silent else f'style="{shape}" {silent}'
+        return f'<span class="with-pictures">{under}<img class="keeps" aria-hidden="true" {over}></span>'
+
+    body = IMAGE.sub(picture, body)
+    return body + filter_element() if marked else body
+
+
+def darken(app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None) -> None:
+    """Prepare the figures of one page."""
+    result = getattr(app, "dlbook_results", {}).get(page)
+    if result is not None and context.get("body"):
+        context["body"] = darkened(context["body"], boxes_by_name(result.notebook))
+
+
+def setup(app: Sphinx) -> None:
+    """Register with Sphinx."""
+    app.connect("html-page-context", darken)
