@@ -82,7 +82,7 @@ def outline(boxes: Boxes, width: int, height: int) -> str:
 
 
 def boxes_by_name(notebook: "NotebookNode") -> dict[str, tuple[Boxes, int, int]]:
-    """Return boxes, width and height of every PNG in a notebook that has boxes, by the name of the file that it becomes.
+    """Return boxes, width and height of the PNGs that a kernel printed, by the names of the files that they become.
 
     myst-nb names a file by the hash of what is in it.
     """
