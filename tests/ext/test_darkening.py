@@ -5,6 +5,8 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
 
 import nbformat.v4 as v4
 import numpy as np
@@ -15,7 +17,7 @@ from skimage.color import deltaE_ciede2000
 
 from colors import VISIONS, contrast, lab, linear
 from dlbook.plotting import BLUE, COLORS, DARK, GREY, INK, MUTED, RULE, TINT_NEGATIVE, TINT_POSITIVE, VERMILION
-from website.darkening import boxes_by_name, darkened, filter_element, on_dark_paper, outline
+from website.darkening import boxes_by_name, darken, darkened, filter_element, on_dark_paper, outline
 
 PAPER = "#121212"
 IMAGE = '<a href="x.png"><img alt="A three." src="../../_images/{name}.png" style="width: 50px; height: 25px;" /></a>'
@@ -162,3 +164,18 @@ def test_a_figure_without_pictures_is_one_image_and_one_with_pictures_has_them_o
     assert f'aria-hidden="true" alt="" src="../../_images/{name_of(1)}.png"' in over[1]
     shape = outline([(0, 5, 50, 50), (60, 0, 70, 9)], 101, 50)
     assert f'style="clip-path: {shape}; width: 50px; height: 25px;"' in over[1]
+
+
+def test_a_page_is_darkened_by_what_its_own_kernel_said():
+    printed = notebook({"image/png": {"keep_colors": []}})
+    app: Any = SimpleNamespace(dlbook_results={"a": SimpleNamespace(notebook=printed)})
+    image = IMAGE.format(name=name_of(0))
+    bodies = {}
+    for name in ("a", "b"):
+        context = {"body": image}
+        darken(app, name, "page.html", context, None)
+        bodies[name] = context["body"]
+    assert 'class="darkens"' in bodies["a"]
+    assert bodies["b"] == image
+    darken(app, "a", "search.html", nothing := {}, None)
+    assert nothing == {}
