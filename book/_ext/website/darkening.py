@@ -1,6 +1,6 @@
 """Show figures on dark paper when the page is dark: one file, whose colors the browser maps, but for its pictures.
 
-The map is a matrix on red, green and blue and then a curve that lifts the light half: white becomes the paper of the
+The map is a matrix on red, green and blue and then a curve that lifts all but the paper: white becomes the paper of the
 dark page and ink its text, and the book's seven colors keep their hues and at least 3:1.  It mixes nearly as it is
 mixed, so that soft edges of letters stay soft, and what is drawn half transparent stays so.  No figure is drawn, stored
 or sent twice; all follow the reader's switch at once, and print as they were drawn.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # two of the seven colors for readers of every color vision, no more than 14 degrees of hue from where they were.
 MATRIX = np.array([[0.554, -0.972, -0.402], [-0.215, -0.427, -0.178], [-0.256, -1.182, 0.618]])
 SHIFT = 0.8906
-TONES = (0, 0.25, 0.53, 0.86, 1)  # where 0, 1/4, 1/2, 3/4 and 1 come to lie
+TONES = (0, 0.125, 0.29, 0.42, 0.54, 0.7, 0.86, 0.93, 1)  # where 0, 1/8, ... and 1 come to lie: paper stays
 
 Boxes = list[tuple[int, int, int, int]]
 IMAGE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
