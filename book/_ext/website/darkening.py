@@ -113,7 +113,8 @@ def darkened(body: str, known: dict[str, tuple[Boxes, int, int]]) -> str:
         silent = ALTERNATIVE.sub('alt=""', image["rest"])
         shape = f"clip-path: {outline(boxes, width, height)};"
         over = re.sub(r'style="', f'style="{shape} ', silent) if 'style="' in silent else f'style="{shape}" {silent}'
-        return f'<span class="with-pictures">{under}<img class="keeps" aria-hidden="true" {over}></span>'
+        kept = f'<img class="keeps" loading="lazy" decoding="sync" aria-hidden="true" {over}>'  # there when it is shown
+        return f'<span class="with-pictures">{under}{kept}</span>'
 
     body = IMAGE.sub(picture, body)
     return body + filter_element() if marked else body
