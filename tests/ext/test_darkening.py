@@ -159,9 +159,9 @@ def test_a_figure_without_pictures_is_one_image_and_one_with_pictures_has_them_o
     assert page.count("<img") == 3
     assert page.count('alt="A three."') == 2
     assert page.count("<filter") == 1
-    over = re.search(r'<span class="with-pictures"><img class="darkens" [^>]*><img class="keeps" ([^>]*)></span>', page)
+    over = re.search(r'<span class="with-pictures"><img class="darkens" [^>]*><img (loading[^>]*)></span>', page)
     assert over is not None
-    assert f'aria-hidden="true" alt="" src="../../_images/{name_of(1)}.png"' in over[1]
+    assert f'aria-hidden="true" class="keeps" alt="" src="../../_images/{name_of(1)}.png"' in over[1]
     shape = outline([(0, 5, 50, 50), (60, 0, 70, 9)], 101, 50)
     assert f'style="clip-path: {shape}; width: 50px; height: 25px;"' in over[1]
 

@@ -96,6 +96,17 @@ def boxes_by_name(notebook: "NotebookNode") -> dict[str, tuple[Boxes, int, int]]
     return found
 
 
+def with_class(attributes: str, name: str) -> str:
+    """Return the attributes of an element with one more class.
+
+    >>> with_class('alt="A dot." class="wide"', "darkens")
+    'alt="A dot." class="darkens wide"'
+    """
+    if 'class="' in attributes:
+        return attributes.replace('class="', f'class="{name} ', 1)
+    return f'class="{name}" {attributes}'
+
+
 def darkened(body: str, known: dict[str, tuple[Boxes, int, int]]) -> str:
     """Mark the images of a page whose colors are mapped in the dark, and lay over each what keeps its colors."""
     marked = False
@@ -106,14 +117,15 @@ def darkened(body: str, known: dict[str, tuple[Boxes, int, int]]) -> str:
         if figure is None:
             return image[0]
         marked = True
-        under = f'<img class="darkens" {image["rest"]}>'
+        under = f"<img {with_class(image['rest'], 'darkens')}>"
         boxes, width, height = figure
         if not boxes:
             return under
         silent = ALTERNATIVE.sub('alt=""', image["rest"])
         shape = f"clip-path: {outline(boxes, width, height)};"
         over = re.sub(r'style="', f'style="{shape} ', silent) if 'style="' in silent else f'style="{shape}" {silent}'
-        kept = f'<img class="keeps" loading="lazy" decoding="sync" aria-hidden="true" {over}>'  # there when it is shown
+        # decoded before it is shown, or the picture would be inverted for a moment
+        kept = f'<img loading="lazy" decoding="sync" aria-hidden="true" {with_class(over, "keeps")}>'
         return f'<span class="with-pictures">{under}{kept}</span>'
 
     body = IMAGE.sub(picture, body)
