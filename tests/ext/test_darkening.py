@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,12 @@ import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 from skimage.color import deltaE_ciede2000
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 from colors import VISIONS, contrast, lab, linear
 from dlbook.plotting import BLUE, COLORS, DARK, GREY, INK, MUTED, RULE, TINT_NEGATIVE, TINT_POSITIVE, VERMILION
+from pages import page
 from website.darkening import boxes_by_name, darken, darkened, filter_element, on_dark_paper, outline
 
 PAPER = "#121212"
@@ -179,3 +183,43 @@ def test_a_page_is_darkened_by_what_its_own_kernel_said():
     assert bodies["b"] == image
     darken(app, "a", "search.html", nothing := {}, None)
     assert nothing == {}
+
+
+PROJECT = """
+import sys
+sys.path[:0] = {folders!r}
+extensions = ["myst_nb", "website.figures", "website.execution", "website.darkening", "website.lightening"]
+root_doc, html_theme, nb_execution_mode = "index", "basic", "cache"
+nb_execution_cache_path = {cache!r}
+"""
+CELL = """
+---
+mystnb:
+  image: {alt: Two axes.}
+---
+import matplotlib.pyplot as plt
+from dlbook.plotting import use_style
+use_style()
+_, (left, right) = plt.subplots(1, 2)
+left.imshow([[0, 1]])
+right.plot([0, 1]);
+"""
+
+
+def test_what_a_kernel_draws_is_on_the_page_with_its_picture_over_it(tmp_path: Path):
+    root = Path(__file__).parent.parent.parent
+    conf = PROJECT.format(folders=[str(root), str(root / "book" / "_ext")], cache=str(tmp_path / "cache"))
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "conf.py").write_text(conf)
+    page(tmp_path / "src", "index", CELL)
+    with patch_docutils(), docutils_namespace():
+        out = tmp_path / "html"
+        app = Sphinx(
+            str(tmp_path / "src"), str(tmp_path / "src"), str(out), str(tmp_path / "trees"), "html", status=None
+        )
+        app.build()
+    html = (out / "index.html").read_text("utf8")
+    under, over = re.findall(r"<img [^>]*>", html)
+    assert re.search(r'class="darkens" alt="Two axes\." src="_images/\w+\.(?:webp|png)"', under)
+    assert re.search(r'class="keeps" alt="" src="_images/\w+\.(?:webp|png)" style="clip-path: inset\(', over)
+    assert html.count('id="dark-paper"') == 1
