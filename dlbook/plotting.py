@@ -121,7 +121,7 @@ STYLE: dict[str, Any] = {
 def use_style() -> None:
     """Draw in the book's style from now on; in a notebook, keep each figure at the width that was asked for.
 
-    There, each figure also says which of its pixels keep their colors on a dark page: see `dlbook._colors_kept`.
+    There, each figure also says which of its pixels keep their colors on a dark page: see ``dlbook._colors_kept``.
     """
     mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
     try:

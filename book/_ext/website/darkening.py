@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # Found by a search over all matrices that send white to #121212 and greys to greys: the largest least difference of any
-# two of the seven colors for readers of every color vision, no more than 14 degrees of hue from where they were.
+# two of the seven colors for readers of every color vision, 14 degrees of hue at most from where they were.
 MATRIX = np.array([[0.554, -0.972, -0.402], [-0.215, -0.427, -0.178], [-0.256, -1.182, 0.618]])
 SHIFT = 0.8906
 TONES = (0, 0.125, 0.29, 0.42, 0.54, 0.7, 0.86, 0.93, 1)  # where 0, 1/8, ... and 1 come to lie: paper stays
