@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
+from dlbook._colors_kept import KEY, Box, boxes
+
 __all__ = [
     "BLUE",
     "COLORS",
@@ -117,14 +119,30 @@ STYLE: dict[str, Any] = {
 
 
 def use_style() -> None:
-    """Draw in the book's style from now on; in a notebook, keep each figure at the width that was asked for."""
+    """Draw in the book's style from now on; in a notebook, keep each figure at the width that was asked for.
+
+    There, each figure also says which of its pixels keep their colors on a dark page: see ``dlbook._colors_kept``.
+    """
     mpl.rcParams.update(STYLE)  # type: ignore[arg-type]
     try:
+        from IPython.core.getipython import get_ipython
+        from IPython.core.pylabtools import print_figure
         from matplotlib_inline.config import InlineBackend
     except ImportError:  # outside Jupyter there is no inline backend to set
         return
     inline: Any = InlineBackend.instance()
     inline.print_figure_kwargs = {"bbox_inches": None}
+    shell: Any = get_ipython()
+    if shell is None or "png" not in inline.figure_formats:
+        return
+    import matplotlib_inline.backend_inline  # noqa: F401 -- it sets its own way to print when it is first imported
+
+    def print_with_boxes(figure: Figure) -> tuple[str, dict[str, list[Box]]]:
+        """Return the PNG in base64 and what goes with it."""
+        png = print_figure(figure, fmt="png", base64=True, bbox_inches=None)
+        return png, {KEY: boxes(figure)}
+
+    shell.display_formatter.formatters["image/png"].for_type(Figure, print_with_boxes)
 
 
 def label_lines(ax: Axes, *, gap: float = 1.25, dx: float = 5) -> None:

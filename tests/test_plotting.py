@@ -9,16 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from colors import VISIONS, contrast, lab, linear
 from dlbook import plotting
 from dlbook.plotting import BLUE, COLORS, DARK, INK, TINT_NEGATIVE, TINT_POSITIVE, VERMILION
+from pages import page, run
 
-# Machado, Oliveira and Fernandes (2009), full strength, acting on linear RGB
-VISIONS = {
-    "normal": np.eye(3),
-    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
 FLOORS = {"normal": 22, "protan": 12.5, "deutan": 14, "tritan": 12.5}
 
 
@@ -28,24 +23,6 @@ def style():
         plotting.use_style()
         yield
         plt.close("all")
-
-
-def linear(color: str) -> np.ndarray:
-    rgb = np.array(mpl.colors.to_rgb(color))
-    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-
-
-def contrast(one: str, other: str) -> float:
-    bright, dark = sorted((float(linear(c) @ [0.2126, 0.7152, 0.0722]) for c in (one, other)), reverse=True)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-def lab(rgb_linear: np.ndarray) -> np.ndarray:
-    from skimage.color import rgb2lab
-
-    clipped = np.clip(rgb_linear, 0, 1)
-    srgb = np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
-    return rgb2lab(srgb[None, None])[0, 0]
 
 
 @pytest.mark.parametrize("color", COLORS)
@@ -150,3 +127,32 @@ def test_no_chapter_asks_for_a_wider_figure_or_smaller_letters_than_the_page_tak
         assert max(widths, default=0) <= plotting.WIDE, path
         sizes = [float(size) for size in re.findall(r"(?:fontsize|labelsize)=(\d+(?:\.\d+)?)", source)]
         assert min(sizes, default=10) >= 8.5, path
+
+
+DRAW = """
+import matplotlib.pyplot as plt
+from dlbook.plotting import use_style
+use_style()
+figure, (left, right) = plt.subplots(1, 2, figsize=(4, 2))
+left.plot([0, 1])
+right.imshow([[0, 1], [1, 0]])
+right.axis("off");
+"""
+AS_ELSEWHERE = """
+from IPython.core.pylabtools import select_figure_formats
+select_figure_formats(get_ipython(), {"png"}, bbox_inches=None)
+"""
+
+
+def test_in_a_notebook_a_figure_says_where_its_pictures_lie_and_is_drawn_as_ever(tmp_path):
+    line = "plt.plot([0, 1]);"
+    result = run(page(tmp_path, "a", DRAW, DRAW, line, DRAW.replace("use_style()\n", AS_ELSEWHERE)), None)
+    assert result.error is None
+    first, again, plain, elsewhere = (c.outputs[-1] for c in result.notebook.cells if c.cell_type == "code")
+    ((left, top, right, bottom),) = first.metadata["image/png"]["keep_colors"]
+    assert 400 < left < right <= 800
+    assert right - left == pytest.approx(bottom - top, abs=1)
+    assert (first.data, first.metadata) == (again.data, again.metadata)
+    assert plain.metadata["image/png"] == {"keep_colors": []}
+    assert first.data["image/png"] == elsewhere.data["image/png"]
+    assert "image/png" not in elsewhere.metadata

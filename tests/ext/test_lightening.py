@@ -20,7 +20,8 @@ PAGE = """<html><head>
     <script src="{up}searchindex.js"></script>
   </head><body><span class="fa-solid fa-list"></span><i class="fas fa-file-pdf"></i>
   <img src="{up}_static/logo.svg" class="logo__image" alt=""/><p>Words.</p>
-  <img alt="A dot." src="{up}_images/dot.png" style="width: 2px; height: 3px;" />
+  <a class="reference internal image-reference" href="{up}_images/dot.png"
+  ><img alt="A dot." src="{up}_images/dot.png" style="width: 2px; height: 3px;" /></a>
   <script defer src="{up}_static/two.js"></script></body></html>"""
 
 
@@ -130,6 +131,7 @@ def test_pictures_load_late_but_for_the_logo(site: Path):
     assert '<img loading="lazy" decoding="async" alt="A dot." src="_images/dot.webp"' in page
     assert "height: 3px; aspect-ratio: 2 / 3;" in page
     assert not (site / "_images" / "dot.png").exists()
+    assert 'image-reference" href="_images/dot.webp"' in page
     assert '<img src="_static/logo.svg" class="logo__image" alt=""/>' in page
 
 

@@ -42,7 +42,8 @@ FACTS = """() => {
       .filter((box) => box.querySelector(".base")?.getBoundingClientRect().left < box.getBoundingClientRect().left - 1)
       .map((box) => box.querySelector("annotation").textContent),
     broken: [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).map((i) => i.src),
-    unnamed: [...document.querySelectorAll("article img")].filter((i) => !i.alt.trim() || i.src.endsWith(i.alt))
+    unnamed: [...document.querySelectorAll("article img:not([aria-hidden])")]
+      .filter((i) => !i.alt.trim() || i.src.endsWith(i.alt))
       .map((i) => i.src),
     unsized: [...document.querySelectorAll(".cell_output img")]
       .filter((i) => !i.style.width && !i.hasAttribute("width"))

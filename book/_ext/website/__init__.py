@@ -12,6 +12,7 @@ from website import (
     benchmarks,
     bibliography,
     claim_list,
+    darkening,
     descriptions,
     downloads,
     execution,
@@ -39,7 +40,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     bibliography.setup(app)
     for part in (figures, live, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
-    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions):
+    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions, darkening):
         part.setup(app)
     for part in (searching, lightening):
         part.setup(app)

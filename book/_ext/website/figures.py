@@ -15,8 +15,22 @@ PIXELS_AN_INCH = 200
 LOGGER = logging.getLogger(__name__)
 
 
+def png_dimensions(head: bytes) -> tuple[int, int]:
+    """Return width and height of a PNG, which stand in its bytes 16 to 24.
+
+    Raises
+    ------
+    ValueError
+        If the bytes begin no PNG.
+    """
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
+        raise ValueError("no PNG")
+    width, height = struct.unpack(">II", head[16:24])
+    return width, height
+
+
 def png_size(path: Path) -> tuple[int, int]:
-    """Return width and height of a PNG file, which stand in its bytes 16 to 24.
+    """Return width and height of a PNG file.
 
     Raises
     ------
@@ -25,10 +39,10 @@ def png_size(path: Path) -> tuple[int, int]:
     """
     with path.open("rb") as file:
         head = file.read(24)
-    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 24:
-        raise ValueError(f"{path} is no PNG file")
-    width, height = struct.unpack(">II", head[16:24])
-    return width, height
+    try:
+        return png_dimensions(head)
+    except ValueError as error:
+        raise ValueError(f"{path} is no PNG file") from error
 
 
 def set_sizes(app: Sphinx, document: nodes.document) -> None:

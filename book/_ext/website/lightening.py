@@ -40,6 +40,7 @@ STYLE = re.compile(
 )
 SCRIPT = re.compile(r'[ \t]*<script(?P<attributes>[^>]*?) ?src="(?P<source>[^"?]*)[^"]*"></script>\n?')
 SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>\n?')
+LINK = re.compile(r'<a class="[^"]*\bimage-reference\b[^"]*" href="(?P<source>[^"]+)"')
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
 BOX = re.compile(r"width: (\d+)px; height: (\d+)px;(?! aspect)")
 ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?!data:|https?:|#)(?P<path>[^)\"'?#]+)(?P<query>[^)\"']*)(?P=quote)\)")
@@ -194,7 +195,7 @@ class Lightener:
         return page.replace("</head>", f'<script defer src="{root}_static/{name}"></script>\n</head>', 1)
 
     def images(self, page: str, folder: Path) -> str:
-        """Let figures load late, and from the lighter file."""
+        """Let figures load late, and from the lighter file; links lead to it, too."""
 
         def picture(found: re.Match[str]) -> str:
             source = (folder / found["source"]).resolve()
@@ -204,7 +205,11 @@ class Lightener:
             lazy = "" if "logo__image" in rest or "loading=" in rest else 'loading="lazy" decoding="async" '
             return f"<img {lazy}{rest}>"
 
-        return PICTURE.sub(picture, page)
+        def link(found: re.Match[str]) -> str:
+            source = (folder / found["source"]).resolve()
+            return found[0].replace(source.name, self.pictures.get(source, source).name)
+
+        return LINK.sub(link, PICTURE.sub(picture, page))
 
     def run(self) -> None:
         """Rewrite all pages."""
