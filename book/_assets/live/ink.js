@@ -8,7 +8,7 @@ const LEAST = SIZE / 10; // what is smaller is a dot, and is not blown up to a b
 function distance([x, y], [ax, ay], [bx, by]) {
   const [dx, dy] = [bx - ax, by - ay], length = dx * dx + dy * dy;
   const t = length && Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / length));
-  return Math.hypot(x - ax - t * dx, y - ay - t * dy);
+  return Math.sqrt((x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2); // hypot() is slow
 }
 
 function render(strokes) {
@@ -41,8 +41,8 @@ export function prepare(strokes) {
   const ends = [0, 1].map((axis) => [Math.min(...points.map((p) => p[axis])), Math.max(...points.map((p) => p[axis]))]);
   const longer = Math.max(LEAST, ...ends.map(([low, high]) => high - low));
   const scale = (BOX - 2 * PEN) / longer;
-  const moved = (by) =>
-    strokes.map((stroke) => stroke.map((p) => p.map((at, axis) => scale * (at - (ends[axis][0] + ends[axis][1]) / 2) + by[axis])));
+  const move = (by) => (at, axis) => scale * (at - (ends[axis][0] + ends[axis][1]) / 2) + by[axis];
+  const moved = (by) => strokes.map((stroke) => stroke.map((point) => point.map(move(by))));
   const middle = [SIZE / 2, SIZE / 2];
   const mass = centerOfMass(render(moved(middle)));
   return render(moved(middle.map((at, axis) => 2 * at - mass[axis])));

@@ -22,7 +22,8 @@ export function convolution(weight, bias, { pairs, size, side, stride = 1, paddi
           for (let i = 0; i < side; i++) {
             const row = stride * u + i - padding;
             if (row < 0 || row >= size) continue;
-            use((to * out + u) * out + v, (kernel * side + i) * side + first, (from * size + row) * size + left + first, count);
+            const output = (to * out + u) * out + v, input = (from * size + row) * size + left + first;
+            use(output, (kernel * side + i) * side + first, input, count);
           }
         }
     });
@@ -89,7 +90,10 @@ export function distances(codes, classes = 10) {
   const units = codes.length / classes;
   const away = (x, k, unit) => x[unit] - codes[k * units + unit];
   return {
-    forward: (x) => Float64Array.from({ length: classes }, (_, k) => -x.reduce((sum, _, unit) => sum + away(x, k, unit) ** 2, 0)),
+    forward(x) {
+      const squared = (k) => x.reduce((sum, _, unit) => sum + away(x, k, unit) ** 2, 0);
+      return Float64Array.from({ length: classes }, (_, k) => -squared(k));
+    },
     backward: (x, slope) => x.map((_, unit) => slope.reduce((sum, s, k) => sum - 2 * s * away(x, k, unit), 0)),
   };
 }

@@ -4,8 +4,7 @@ import { convolution, distances, everyPair, relu, squash, subsampling } from "./
 // dlbook.convolution.lenet.LeNet5: its maps are the states after each squashing function, by these places in `states`
 export const LENET_STATES = { C1: 2, S2: 4, C3: 6, S4: 8, C5: 10, F6: 12 };
 export function lenet5(p) {
-  const table = [];
-  for (let to = 0; to < 16; to++) for (let from = 0; from < 6; from++) if (p["c3.table"][6 * to + from]) table.push([to, from]);
+  const table = everyPair(16, 6).filter((_, at) => p["c3.table"][at]);
   const layer = (name, options) => convolution(p[`${name}.weight`], p[`${name}.bias`], options);
   const shrink = (name, size) => subsampling(p[`${name}.coefficient`], p[`${name}.bias`], { size });
   const weighing = [
