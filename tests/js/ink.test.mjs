@@ -41,6 +41,7 @@ test("nothing drawn is paper, and a dot stays a dot", () => {
   assert.ok(prepare([]).every((ink) => ink === 0));
   const dot = prepare([[[5, 5]]]);
   assert.ok(dot.reduce((a, b) => a + b) > 2 && Math.max(...box(dot)) <= 4);
+  assert.ok(Math.max(...box(prepare([[[5, 5], [5.3, 5]]]))) <= 6);
 });
 
 test("a shift moves by whole pixels and brings in paper", () => {
@@ -49,6 +50,9 @@ test("a shift moves by whole pixels and brings in paper", () => {
   assert.equal(moved[SIZE * 4 + 5], image[SIZE * 5 + 3]);
   assert.equal(moved[0], 0);
   assert.ok(moved.slice(-SIZE).every((ink) => ink === 0));
+  const back = shift(image, [-2, 1]);
+  assert.equal(back[SIZE * 4 + 5], image[SIZE * 3 + 7]);
+  assert.deepEqual([back[0], back[SIZE * 4 - 1], back[SIZE * 4 - 3]], [0, 0, image[SIZE * 3 - 1]]);
 });
 
 test("LeNet-5 gets paper of -0.1 all around and ink of 1.175", () => {

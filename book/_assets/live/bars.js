@@ -1,7 +1,8 @@
 // Ten numbers and their bars, one row a digit: a table to who hears it.
 import { html } from "./kit.js";
 
-// `columns` names the columns of numbers, which a single one need not have; show(lists, {share, text, marked}) fills them, `marked` are the digits to stress
+// `columns` names the columns of numbers, which a single one need not show. show(lists, {share, text, marked}) fills them;
+// `marked` are the digits to stress, one a column.
 export function bars(caption, columns) {
   const cells = Array.from({ length: 10 }, () => columns.map(() => html("td", {})));
   const rows = cells.map((row, digit) => html("tr", {}, html("th", { scope: "row" }, String(digit)), ...row));

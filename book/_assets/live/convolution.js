@@ -33,16 +33,18 @@ export function mount(root, { photograph }) {
 
   const picture = (name, words) => {
     const canvas = html("canvas", { role: "img", "aria-label": words }), frame = html("div", { class: "live-window" });
-    return { canvas, frame, element: html("div", { class: "live-layer" }, html("span", {}, name), html("div", {}, canvas, frame)) };
+    const element = html("div", { class: "live-layer" }, html("span", {}, name), html("div", {}, canvas, frame));
+    return { canvas, frame, element };
   };
   const below = picture("photograph"), above = picture("map", "The map of the kernel");
-  Object.entries({ role: "application", tabindex: 0, "aria-label": "Photograph: arrow keys move the window, with shift by ten" })
-    .forEach((entry) => below.canvas.setAttribute(...entry));
+  const words = "Photograph: arrow keys move the window, with shift by ten";
+  Object.entries({ role: "application", tabindex: 0, "aria-label": words }).forEach((pair) => below.canvas.setAttribute(...pair));
 
   const nine = (make) => Array.from({ length: SIDE * SIDE }, (_, k) => make(k));
   const place = (k) => `row ${Math.floor(k / SIDE) + 1}, column ${(k % SIDE) + 1}`;
   const pixels = nine(() => html("span", {})), products = nine(() => html("span", {}));
-  const weights = nine((k) => html("input", { type: "number", step: "any", "aria-label": `Weight in ${place(k)}`, input: edit }));
+  const weight = (k) => html("input", { type: "number", step: "any", "aria-label": `Weight in ${place(k)}`, input: edit });
+  const weights = nine(weight);
   const block = (name, cells) => html("div", { class: "live-nine" }, html("span", {}, name), html("div", {}, ...cells));
   const total = html("output", {});
   const preset = choice("Kernel", [...Object.keys(PRESETS).map((name) => [name, name]), ["", "your own"]], (name) => {
@@ -79,8 +81,8 @@ export function mount(root, { photograph }) {
     const under = covered(image, at, options), parts = under.map((pixel, k) => (pixel ?? 0) * kernel[k]);
     const sum = parts.reduce((a, b) => a + b, 0);
     const lie = ({ frame }, start, side, whole) =>
-      Object.entries({ top: start[0] / whole, left: start[1] / whole, width: side / whole, height: side / whole })
-        .forEach(([edge, share]) => (frame.style[edge] = `${100 * share}%`));
+      Object.entries({ top: start[0], left: start[1], width: side, height: side })
+        .forEach(([edge, pixels]) => (frame.style[edge] = `${(100 * pixels) / whole}%`));
     lie(below, at.map((place) => options.stride * place - options.padding), SIDE, size);
     lie(above, at, 1, above.out);
     under.forEach((pixel, k) => {
@@ -91,7 +93,8 @@ export function mount(root, { photograph }) {
       products[k].className = parts[k] > 0 ? "more" : parts[k] < 0 ? "less" : "";
     });
     total.textContent = number(sum);
-    says.say(`Row ${row}, column ${column} of a map of ${above.out} by ${above.out}: the nine products add up to ${number(sum)}.`);
+    const whole = `${above.out} by ${above.out}`;
+    says.say(`Row ${row}, column ${column} of a map of ${whole}: the nine products add up to ${number(sum)}.`);
   }
 
   const pointed = (canvas, event) => {
@@ -118,7 +121,7 @@ export function mount(root, { photograph }) {
     html("div", { class: "live-pair" }, below.element, above.element),
     html("div", { class: "live-sum" },
       block("pixels", pixels), html("span", {}, "×"), block("kernel", weights), html("span", {}, "="),
-      block("products", products), html("span", {}, "→"), html("div", { class: "live-nine" }, html("span", {}, "sum"), total)),
+      block("products", products), html("span", {}, "→"), block("sum", [total])),
     row(preset.element, strides.element, paddings.element),
     says.element,
   );

@@ -37,7 +37,6 @@ export function centerOfMass(image) {
 // `strokes` are lists of points [x, y], in units of your choice in which the pad is SIZE wide
 export function prepare(strokes) {
   const points = strokes.flat();
-  if (!points.length) return new Float64Array(SIZE * SIZE);
   const ends = [0, 1].map((axis) => [Math.min(...points.map((p) => p[axis])), Math.max(...points.map((p) => p[axis]))]);
   const longer = Math.max(LEAST, ...ends.map(([low, high]) => high - low));
   const scale = (BOX - 2 * PEN) / longer;

@@ -7,7 +7,8 @@ const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 
 // `samples` (10, 28, 28) in bytes; `change` is called with the 28 x 28 pixels that the network is to read
 export function pad(samples, first, change) {
-  const sample = (k) => Float64Array.from(samples.values.subarray(SIZE * SIZE * k, SIZE * SIZE * (k + 1)), (byte) => byte / 255);
+  const each = SIZE * SIZE;
+  const sample = (k) => Float64Array.from(samples.values.subarray(each * k, each * (k + 1)), (byte) => byte / 255);
   let strokes = [], picture = sample(first), by = [0, 0], waiting = false;
 
   const { element, pen } = canvas(SIZE * UNIT, SIZE * UNIT);
@@ -75,7 +76,7 @@ export function pad(samples, first, change) {
   }
   const blank = () => {
     which.select.value = "";
-    show(new Float64Array(SIZE * SIZE));
+    show(new Float64Array(each));
   };
   const options = [["", "your own"], ...Array.from({ length: 10 }, (_, k) => [k, `a ${k} of MNIST`])];
   const which = choice("Digit", options, (value) => (value ? show(sample(Number(value))) : blank()));
