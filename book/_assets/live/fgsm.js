@@ -35,7 +35,7 @@ export function mount(root, { weights, digits, first }) {
     const form = { width: SIZE, color: (r) => signed(r / (epsilon || 1)) };
     paint(tiles.change.canvas, changed.map((pixel, at) => pixel - image[at]), form);
     paint(tiles.after.canvas, changed, { width: SIZE, color: ink });
-    const percent = (p) => `${number(100 * p, p > 0.995 || p < 0.005 ? 1 : 0)} %`;
+    const percent = (p) => `${number(100 * p, p > 0.995 || p < 0.005 ? 1 : 0)}%`;
     table.show([before, after], { share: (p) => p, text: percent, marked: [reading, answer] });
     const turned = answer === reading ? `still a ${answer}` : `a ${answer}`;
     says.say(
