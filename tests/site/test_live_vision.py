@@ -181,7 +181,7 @@ def test_lenet_reads_what_is_drawn_wherever_and_however_large(page: Any, address
 
 def test_a_digit_is_chosen_and_moved_by_keyboard(page: Any, address: str):
     drawing = come_alive(page, address, PLACES["lenet"], "lenet")
-    drawing.get_by_label("Digit").select_option("2")
+    drawing.get_by_label("Digit", exact=True).select_option("2")
     page.wait_for_timeout(100)
     assert "reads a 2" in says(drawing)
     ink = """() => [...document.querySelector(".live-input canvas").getContext("2d").getImageData(0, 0, 28, 28).data]
@@ -205,14 +205,14 @@ def test_a_kernel_is_edited_and_the_window_moved_by_keyboard(page: Any, address:
         return f"{products.sum():.2f}".replace("-", "\N{MINUS SIGN}")
 
     drawing.get_by_label("Padding").select_option("0")
-    drawing.get_by_label("Kernel").select_option("identity")
+    drawing.get_by_label("Kernel", exact=True).select_option("identity")
     place = re.match(r"Row (\d+), column (\d+) of a map of 126 by 126", says(drawing))
     u, v = map(int, place.groups())
     assert says(drawing).endswith(f"add up to {image[u + 1, v + 1]:.2f}.")
     drawing.get_by_label("Weight in row 1, column 3").fill("-2.5")
     kernel = [0, 0, -2.5, 0, 1, 0, 0, 0, 0]
     assert drawing.locator(".live-sum output").inner_text() == total(u, v, kernel)
-    assert drawing.get_by_label("Kernel").input_value() == ""
+    assert drawing.get_by_label("Kernel", exact=True).input_value() == ""
     drawing.get_by_label("Photograph").focus()
     for key in ("ArrowDown", "ArrowLeft", "ArrowLeft", "Shift+ArrowDown"):
         page.keyboard.press(key)
