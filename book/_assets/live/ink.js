@@ -2,7 +2,7 @@
 // The drawing is scaled into a box of 20 x 20, longer side first, and moved until its center of mass is the center.
 
 export const SIZE = 28;
-const BOX = 20, PEN = 1.1; // half of the pen's width, in pixels of the result
+const BOX = 20, PEN = 1.1, EDGE = 0.5; // half of the pen's width, and of the soft edge around it, in pixels of the result
 const LEAST = SIZE / 10; // what is smaller is a dot, and is not blown up to a blot
 
 function distance([x, y], [ax, ay], [bx, by]) {
@@ -11,15 +11,23 @@ function distance([x, y], [ax, ay], [bx, by]) {
   return Math.sqrt((x - ax - t * dx) ** 2 + (y - ay - t * dy) ** 2); // hypot() is slow
 }
 
+// the pixels that a line from a to b can reach, along one axis
+const reached = (a, b) => [
+  Math.max(0, Math.floor(Math.min(a, b) - PEN - EDGE)),
+  Math.min(SIZE, Math.ceil(Math.max(a, b) + PEN + EDGE)),
+];
+
 function render(strokes) {
   const image = new Float64Array(SIZE * SIZE);
   for (const stroke of strokes)
     for (let k = Math.min(1, stroke.length - 1); k < stroke.length; k++) {
       const [from, to] = [stroke[Math.max(0, k - 1)], stroke[k]];
-      for (let at = 0; at < image.length; at++) {
-        const middle = [(at % SIZE) + 0.5, Math.floor(at / SIZE) + 0.5];
-        image[at] = Math.max(image[at], Math.min(1, PEN + 0.5 - distance(middle, from, to)));
-      }
+      const [[left, right], [top, bottom]] = [0, 1].map((axis) => reached(from[axis], to[axis]));
+      for (let y = top; y < bottom; y++)
+        for (let x = left; x < right; x++) {
+          const ink = Math.min(1, PEN + EDGE - distance([x + 0.5, y + 0.5], from, to));
+          image[SIZE * y + x] = Math.max(image[SIZE * y + x], ink);
+        }
     }
   return image;
 }
@@ -34,7 +42,7 @@ export function centerOfMass(image) {
   return mass ? [x / mass, y / mass] : [SIZE / 2, SIZE / 2];
 }
 
-// `strokes` are lists of points [x, y], in units of your choice in which the pad is SIZE wide
+// `strokes` are lists of points [x, y], in pixels of a pad that is SIZE wide
 export function prepare(strokes) {
   const points = strokes.flat();
   const ends = [0, 1].map((axis) => [Math.min(...points.map((p) => p[axis])), Math.max(...points.map((p) => p[axis]))]);

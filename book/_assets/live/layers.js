@@ -42,6 +42,7 @@ export function convolution(weight, bias, { pairs, size, side, stride = 1, paddi
     backward(x, slope) {
       const back = new Float64Array(inputs * size * size);
       eachRow((to, w, from, count) => {
+        if (slope[to] === 0) return; // a unit that is off hands nothing back
         for (let j = 0; j < count; j++) back[from + j] += weight[w + j] * slope[to];
       });
       return back;

@@ -49,6 +49,7 @@ export function pad(samples, first, change) {
     return [(SIZE * (event.clientX - box.left)) / box.width, (SIZE * (event.clientY - box.top)) / box.height];
   }
   element.addEventListener("pointerdown", (event) => {
+    if (!event.isPrimary || event.button) return; // a second finger, another button
     element.setPointerCapture(event.pointerId);
     strokes.push([point(event)]);
     which.select.value = "";
