@@ -184,6 +184,15 @@ def test_a_digit_is_chosen_and_moved_by_keyboard(page: Any, address: str):
     drawing.get_by_label("Digit", exact=True).select_option("2")
     page.wait_for_timeout(100)
     assert "reads a 2" in says(drawing)
+    data = exported("lenet")[1]
+    model = LeNet5()
+    model.load_state_dict(data["weights"])
+    distances = -model(prepare(data["digits"][2][None, None]))[0]
+    shown = [float(text) for text in drawing.locator(".live-bars td").all_inner_texts()]
+    assert shown == pytest.approx(distances.tolist(), abs=0.06)
+    assert drawing.locator(".live-bars tr:has(.marked) th").all_inner_texts() == ["2"]
+    share = drawing.locator(".live-bars td").first.evaluate("cell => Number(cell.style.getPropertyValue('--share'))")
+    assert share == pytest.approx(min(1, distances[0].item() / 250), abs=1e-3)
     ink = """() => [...document.querySelector(".live-input canvas").getContext("2d").getImageData(0, 0, 28, 28).data]
       .filter((_, k) => k % 4 === 0)"""
     before = np.array(page.evaluate(ink)).reshape(28, 28)
