@@ -1,0 +1,100 @@
+// What the Playground draws on canvases: surfaces in the two colors of the classes, points, and the plane after a layer.
+
+export const SIDE = 6; // the plane is shown from -6 to 6 both ways
+const WORLD = [-SIDE, SIDE];
+
+const channels = (color) => (color.length < 7 ? color.replace(/\w/g, "$&$&") : color).match(/\w\w/g).map((pair) => parseInt(pair, 16));
+
+/** The middle of cell `place` of a row of `count` cells across the plane. */
+export const middle = (place, count) => -SIDE + ((place + 0.5) * 2 * SIDE) / count;
+
+/** Fill a canvas of count × count pixels with values: from -limit, the negative color, over paper to limit, the positive
+    one; where the sign changes is a line of ink. */
+export function drawSurface(canvas, values, limit, paint, line) {
+  const count = Math.sqrt(values.length);
+  if (canvas.width !== count) canvas.width = canvas.height = count;
+  const context = canvas.getContext("2d"), image = context.createImageData(count, count);
+  const [paper, positive, negative, ink] = [paint.paper, paint.positive, paint.negative, paint.ink].map(channels);
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at];
+    const share = 0.75 * Math.min(1, Math.abs(value) / limit), full = value > 0 ? positive : negative;
+    const up = value > 0, right = at % count < count - 1 ? values[at + 1] > 0 : up, below = at + count < values.length ? values[at + count] > 0 : up;
+    const edge = line && (up !== right || up !== below);
+    for (let c = 0; c < 3; c++) image.data[4 * at + c] = edge ? ink[c] : paper[c] + share * (full[c] - paper[c]);
+    image.data[4 * at + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Make a canvas sharp on this screen and return its context, in CSS pixels, with its side. */
+function sharp(canvas) {
+  const side = canvas.clientWidth || 280, ratio = Math.min(2, globalThis.devicePixelRatio || 1);
+  canvas.width = canvas.height = Math.round(side * ratio);
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return [context, side];
+}
+
+/** Circles of class +1 and squares of class -1; hollow for testing. */
+function mark(context, [x, y], positive, hollow, paint) {
+  const r = hollow ? 2.6 : 3.2;
+  context.beginPath();
+  if (positive) context.arc(x, y, r, 0, 2 * Math.PI);
+  else context.rect(x - r + 0.3, y - r + 0.3, 2 * r - 0.6, 2 * r - 0.6);
+  context.fillStyle = hollow ? paint.paper : positive ? paint.positive : paint.negative;
+  context.strokeStyle = hollow ? (positive ? paint.positive : paint.negative) : paint.paper;
+  context.lineWidth = hollow ? 1.4 : 0.9;
+  context.fill();
+  context.stroke();
+}
+
+/** Draw the points over the surface, each at place(x) of the square 0..1. */
+export function drawPoints(canvas, game, withTests, paint, place = null) {
+  const [context, side] = sharp(canvas);
+  const at = place ?? (([a, b]) => [(a + SIDE) / (2 * SIDE), (SIDE - b) / (2 * SIDE)]);
+  game.points.forEach(({ x, y }, i) => {
+    const test = i >= game.training;
+    if (!test || withTests) mark(context, at(x, i).map((part) => part * side), y > 0, test, paint);
+  });
+}
+
+/** Draw the plane's grid and the points where a layer of two units puts them, and, where that layer is the last hidden
+    one, the line on which the score is zero. */
+export function drawBend(canvas, game, layer, withTests, paint) {
+  const { network } = game, count = 25, fine = 121;
+  const send = (a, b) => (network.forward(game.features(a, b)), [...network.states[layer]]);
+  const lines = [];
+  for (let k = 0; k < count; k++) {
+    const tick = WORLD[0] + (k * 2 * SIDE) / (count - 1);
+    const along = Array.from({ length: fine }, (_, i) => WORLD[0] + (i * 2 * SIDE) / (fine - 1));
+    lines.push(along.map((s) => send(s, tick)), along.map((s) => send(tick, s)));
+  }
+  const all = lines.flat(), range = [0, 1].map((axis) => {
+    let [least, most] = [Infinity, -Infinity];
+    for (const state of all) least = Math.min(least, state[axis]), most = Math.max(most, state[axis]);
+    return [least, Math.max(most - least, 1e-9)];
+  });
+  const place = (h) => [0.06 + (0.88 * (h[0] - range[0][0])) / range[0][1], 0.94 - (0.88 * (h[1] - range[1][0])) / range[1][1]];
+  drawPoints(canvas, game, withTests, paint, (x) => place(send(...x)));
+  const context = canvas.getContext("2d"), side = canvas.clientWidth || 280;
+  const trace = (states) => {
+    context.beginPath();
+    states.forEach((state, i) => {
+      const [x, y] = place(state);
+      context[i ? "lineTo" : "moveTo"](x * side, y * side);
+    });
+    context.stroke();
+  };
+  context.globalCompositeOperation = "destination-over"; // the grid lies under the points
+  if (layer === network.weights.length - 1) {
+    const [[u, v], [b]] = [network.weights[layer], network.biases[layer]];
+    const foot = [-u * b, -v * b].map((part) => part / (u * u + v * v || 1)), far = 100;
+    context.strokeStyle = paint.ink, context.lineWidth = 2;
+    trace([-far, far].map((t) => [foot[0] - t * v, foot[1] + t * u]));
+  }
+  context.strokeStyle = paint.muted, context.globalAlpha = 0.45, context.lineWidth = 0.8;
+  lines.forEach(trace);
+  context.globalAlpha = 1;
+  context.globalCompositeOperation = "source-over";
+  return range.map(([least, width]) => [least, least + width]);
+}
