@@ -64,4 +64,4 @@ function livePerceptron(figure) {
   step.onclick = begin;
   again.onclick = restart;
 }
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("figure.live").forEach(livePerceptron));
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("figure.hero-live").forEach(livePerceptron));

@@ -285,6 +285,8 @@ class _Context:
         if name == "math":
             tag = self._tag(label) if label in self.numbers else ""
             return "$$\n" + "\n".join(body) + f"\n{tag}$$"
+        if name == "live":  # over a figure, which the notebook has; or with a still, which stands here
+            return self.plain("\n".join(body))
         if name == "raw":
             return "*(A drawing or an interactive figure stands here on the site.)*" if "<svg" in "".join(body) else ""
         if name == "figure":
