@@ -9,18 +9,16 @@ const channels = (color) => (color.length < 7 ? color.replace(/\w/g, "$&$&") : c
 export const middle = (place, count) => -SIDE + ((place + 0.5) * 2 * SIDE) / count;
 
 /** Fill a canvas of count × count pixels with values: from -limit, the negative color, over paper to limit, the positive
-    one; where the sign changes is a line of ink. */
-export function drawSurface(canvas, values, limit, paint, line) {
+    one. */
+export function drawSurface(canvas, values, limit, paint) {
   const count = Math.sqrt(values.length);
   if (canvas.width !== count) canvas.width = canvas.height = count;
   const context = canvas.getContext("2d"), image = context.createImageData(count, count);
-  const [paper, positive, negative, ink] = [paint.paper, paint.positive, paint.negative, paint.ink].map(channels);
+  const [paper, positive, negative] = [paint.paper, paint.positive, paint.negative].map(channels);
   for (let at = 0; at < values.length; at++) {
     const value = values[at];
     const share = 0.75 * Math.min(1, Math.abs(value) / limit), full = value > 0 ? positive : negative;
-    const up = value > 0, right = at % count < count - 1 ? values[at + 1] > 0 : up, below = at + count < values.length ? values[at + count] > 0 : up;
-    const edge = line && (up !== right || up !== below);
-    for (let c = 0; c < 3; c++) image.data[4 * at + c] = edge ? ink[c] : paper[c] + share * (full[c] - paper[c]);
+    for (let c = 0; c < 3; c++) image.data[4 * at + c] = paper[c] + share * (full[c] - paper[c]);
     image.data[4 * at + 3] = 255;
   }
   context.putImageData(image, 0, 0);
@@ -33,6 +31,24 @@ function sharp(canvas) {
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   return [context, side];
+}
+
+/** Pieces [[x, y], [x, y]] of the line on which a surface is zero, in cells: between the middles of each four cells. */
+export function zeroLine(values) {
+  const count = Math.sqrt(values.length), pieces = [];
+  for (let y = 0; y < count - 1; y++)
+    for (let x = 0; x < count - 1; x++) {
+      const corners = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1]], at = corners.map(([i, j]) => values[j * count + i]);
+      const crossed = [];
+      for (let k = 0; k < 4; k++) {
+        const [one, other] = [at[k], at[(k + 1) % 4]];
+        if (one > 0 === other > 0) continue;
+        const [a, b] = [corners[k], corners[(k + 1) % 4]], t = one / (one - other);
+        crossed.push([a[0] + t * (b[0] - a[0]) + 0.5, a[1] + t * (b[1] - a[1]) + 0.5]);
+      }
+      for (let k = 0; k + 1 < crossed.length; k += 2) pieces.push([crossed[k], crossed[k + 1]]);
+    }
+  return pieces;
 }
 
 /** Circles of class +1 and squares of class -1; hollow for testing. */
@@ -48,9 +64,18 @@ function mark(context, [x, y], positive, hollow, paint) {
   context.stroke();
 }
 
-/** Draw the points over the surface, each at place(x) of the square 0..1. */
-export function drawPoints(canvas, game, withTests, paint, place = null) {
+/** Draw the line where a surface is zero, if one is given, and the points, each at place(x) of the square 0..1. */
+export function drawPoints(canvas, game, withTests, paint, { surface = null, place = null } = {}) {
   const [context, side] = sharp(canvas);
+  if (surface) {
+    const scale = side / Math.sqrt(surface.length);
+    context.beginPath();
+    for (const [[a, b], [c, d]] of zeroLine(surface)) context.moveTo(a * scale, b * scale), context.lineTo(c * scale, d * scale);
+    for (const [color, width] of [[paint.paper, 4], [paint.ink, 2]]) {
+      context.strokeStyle = color, context.lineWidth = width, context.lineCap = "round";
+      context.stroke();
+    }
+  }
   const at = place ?? (([a, b]) => [(a + SIDE) / (2 * SIDE), (SIDE - b) / (2 * SIDE)]);
   game.points.forEach(({ x, y }, i) => {
     const test = i >= game.training;
@@ -75,7 +100,7 @@ export function drawBend(canvas, game, layer, withTests, paint) {
     return [least, Math.max(most - least, 1e-9)];
   });
   const place = (h) => [0.06 + (0.88 * (h[0] - range[0][0])) / range[0][1], 0.94 - (0.88 * (h[1] - range[1][0])) / range[1][1]];
-  drawPoints(canvas, game, withTests, paint, (x) => place(send(...x)));
+  drawPoints(canvas, game, withTests, paint, { place: (x) => place(send(...x)) });
   const context = canvas.getContext("2d"), side = canvas.clientWidth || 280;
   const trace = (states) => {
     context.beginPath();

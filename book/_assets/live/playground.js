@@ -187,7 +187,7 @@ export async function mount(root, data) {
   }
   function place() {
     const columns = setting.hidden.length + 1, wide = stage.parentElement.clientWidth || 420;
-    const step = Math.min(130, Math.max(58, (wide - LEFT - TILE - 6) / columns)), height = HEAD + 8 * PITCH;
+    const step = Math.min(130, Math.max(52, (wide - LEFT - TILE - 12) / columns)), height = HEAD + 8 * PITCH;
     stage.style.width = `${LEFT + TILE + columns * step + 4}px`, stage.style.height = `${height}px`;
     const at = ({ column, place: row, of }) => [LEFT + column * step, HEAD + ((8 - of) * PITCH) / 2 + row * PITCH];
     for (const one of tiles) {
@@ -213,7 +213,7 @@ export async function mount(root, data) {
   function drawInputs() {
     for (const { feature, canvas } of tiles.filter((one) => one.feature)) {
       const values = Float64Array.from(grids.plane, (x) => FEATURES[feature](...x));
-      drawSurface(canvas, values, bound(values), paint, false);
+      drawSurface(canvas, values, bound(values), paint);
     }
   }
 
@@ -234,7 +234,7 @@ export async function mount(root, data) {
     });
     const idle = dead();
     units.forEach((one, k) => {
-      drawSurface(one.canvas, small[k], limited(one.layer) ? 1 : bound(small[k]), paint, false);
+      drawSurface(one.canvas, small[k], limited(one.layer) ? 1 : bound(small[k]), paint);
       one.element.setAttribute("aria-pressed", String(one.key === shown));
       one.element.classList.toggle("pg-dead", idle.has(one.key));
     });
@@ -264,8 +264,8 @@ export async function mount(root, data) {
     const { layer, unit } = tiles.find((one) => one.key === shown), { network } = game, values = new Float64Array(LARGE * LARGE);
     grids.large.forEach((features, at) => (network.forward(features), (values[at] = shade(layer, network.states[layer][unit]))));
     const limit = limited(layer) ? 1 : bound(values);
-    drawSurface(surface, values, limit, paint, shown === "score");
-    drawPoints(points, game, tests.checked, paint);
+    drawSurface(surface, values, limit, paint);
+    drawPoints(points, game, tests.checked, paint, shown === "score" ? { surface: values } : {});
     const scaled = setting.activation === "sigmoid" && shown !== "score" ? "from 0 (vermilion) to 1 (blue)" : `from −${limit.toPrecision(2)} (vermilion) to ${limit.toPrecision(2)} (blue)`;
     legend.textContent = shown === "score" ? "Blue: class +1, circles. Vermilion: class −1, squares. The line is where the score is zero. The plane reaches from −6 to 6." : `What this unit says, ${scaled}.`;
     surface.setAttribute("aria-label", `The plane with ${plural(game.training, "training point")}, colored by ${view.select.selectedOptions[0]?.textContent}`);
