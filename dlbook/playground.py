@@ -189,9 +189,7 @@ def play(setting: Setting, passes: int) -> Played:
         turn = _shuffled(n, order)
         for first in range(0, n, s.batch):
             few = turn[first : first + s.batch]
-            weights, biases = update(
-                weights, biases, inputs[few], y[few], s.activation, rate=s.rate, l1=s.l1, l2=s.l2
-            )
+            weights, biases = update(weights, biases, inputs[few], y[few], s.activation, rate=s.rate, l1=s.l1, l2=s.l2)
         seen.append(losses())
     right = [float((label * score(weights, biases, rows, s.activation) > 0).mean()) for rows, label in halves]
     return Played(weights, biases, np.array(seen), np.array(right))

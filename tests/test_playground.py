@@ -31,7 +31,13 @@ def arrays(address):
     """Return points, features, labels and the start of the network of a setting."""
     setting = Setting.read(address)
     x, y = playground(setting.problem, noise=setting.noise, rng=np.random.default_rng([setting.seed, 0]))
-    return setting, x, features(x, setting.inputs), y, *start(setting.sizes, rng=np.random.default_rng([setting.seed, 1]))
+    return (
+        setting,
+        x,
+        features(x, setting.inputs),
+        y,
+        *start(setting.sizes, rng=np.random.default_rng([setting.seed, 1])),
+    )
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

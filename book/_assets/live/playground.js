@@ -18,6 +18,7 @@ const CHOICES = {
   seed: ["Seed", same([1, 2, 3, 4, 5, 6, 7, 8])],
 };
 const FIRST = ["problem", "activation", "rate"];
+const GOES_ON = ["rate", "batch", "l1", "l2"]; // the network goes on from where it is; all else begins anew
 const TILE = 36, PITCH = 42, LEFT = 56, HEAD = 34; // of the network's drawing, in pixels
 const LARGE = 100, SMALL = 24; // cells across the surfaces
 const percent = (share) => `${Math.round(100 * share)} %`;
@@ -99,7 +100,8 @@ export async function mount(root, data) {
   function change(part, told = true) {
     stop();
     setting = { ...setting, ...part };
-    game = new Game(setting), byHand = false;
+    if (Object.keys(part).every((name) => GOES_ON.includes(name))) (game.setting = setting), (byHand ||= game.steps > 0);
+    else (game = new Game(setting)), (byHand = false);
     if (own && told) history.replaceState(history.state, "", `#${writeSetting(setting) || "problem=circle"}`);
     build();
     draw();
@@ -249,7 +251,7 @@ export async function mount(root, data) {
     count.textContent = `${plural(game.passes, "pass", "passes")}, ${plural(game.steps, "step")}`;
     drawCurve();
     if (!running) listWeights();
-    code.textContent = byHand ? "# Weights were changed by hand: start over for what Python can repeat."
+    code.textContent = byHand ? "# You have changed something on the way: start over for a game that Python repeats."
       : `from dlbook.playground import Setting, play\n\nplayed = play(Setting.read("${writeSetting(setting)}"), ${game.passes})\nprint(played.loss[-1], played.right)`;
   }
   function large() {
