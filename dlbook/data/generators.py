@@ -142,8 +142,8 @@ def playground(problem: str, n: int = 500, *, noise: float = 0.0, rng: np.random
     Parameters
     ----------
     problem : {"circle", "xor", "gauss", "spiral"}
-        +1 in a disk of radius 2.5 and -1 in the ring from 3.5 to 5; +1 where the signs of the coordinates agree; +1 about
-        (2, 2) and -1 about (-2, -2), with standard deviation 1; two arms that wind 1.75 times around each other.
+        +1 in a disk of radius 2.5 and -1 in the ring from 3.5 to 5; +1 where the signs of the coordinates agree; +1
+        about (2, 2) and -1 about (-2, -2), with standard deviation 1; two arms that wind 1.75 times around each other.
     n : int
         Number of points, the classes alternating.
     noise : float

@@ -48,7 +48,8 @@ def test_the_playgrounds_circle_fills_a_disk_and_a_ring_evenly():
     radius = np.hypot(*x.T)
     for label, low, high in ((1, 0.0, 2.5), (-1, 3.5, 5.0)):
         squares = (radius[y == label] ** 2 - low**2) / (high**2 - low**2)  # even over the area: uniform
-        assert 0 <= squares.min() and squares.max() <= 1
+        assert squares.min() >= 0
+        assert squares.max() <= 1
         assert np.quantile(squares, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.02)
     assert np.abs(x.mean(axis=0)).max() < 0.1
 
@@ -56,7 +57,8 @@ def test_the_playgrounds_circle_fills_a_disk_and_a_ring_evenly():
 def test_the_playgrounds_xor_is_the_sign_of_the_product_in_four_equal_quadrants():
     x, y = playground("xor", 1000, rng=np.random.default_rng(0))
     assert np.array_equal(np.sign(x.prod(axis=1)), y)
-    assert 0.3 <= np.abs(x).min() and np.abs(x).max() <= 5
+    assert np.abs(x).min() >= 0.3
+    assert np.abs(x).max() <= 5
     _, counts = np.unique(np.sign(x), axis=0, return_counts=True)
     assert counts.tolist() == 4 * [250]
 
@@ -75,7 +77,8 @@ def test_the_playgrounds_spirals_are_two_archimedean_arms_half_a_turn_apart():
     turned = radius / 5 * 1.75 * 2 * np.pi
     arm = np.stack([np.cos(turned), np.sin(turned)], axis=1) * (radius * y)[:, None]
     assert np.allclose(x, arm)
-    assert 0.2 <= radius.min() and radius.max() <= 5
+    assert radius.min() >= 0.2
+    assert radius.max() <= 5
 
 
 @pytest.mark.parametrize("problem", ["circle", "xor", "gauss", "spiral"])
