@@ -1,24 +1,21 @@
-"""Put what a cell computed on its page: a number, the word whether a claim holds, the arrays of a live figure.
+"""Put what a cell computed into the prose of its page: a number, or the word whether a claim holds.
 
 The format of the record is that of myst-nb (and of papermill's scrapbook before it): a display without any visible
 part.  Writing it here, in a few lines, lets a reader run a chapter without the site's tool chain.
 """
 
 import ast
-import base64
 import html
-import json
 import linecache
 import sys
 from collections.abc import MappingView
 from types import CodeType, FrameType
 from typing import Any
 
-import numpy as np
 from IPython.core.getipython import get_ipython
 from IPython.display import display
 
-__all__ = ["claim", "glue", "live"]
+__all__ = ["claim", "glue"]
 
 _PREFIX = "application/papermill.record/"
 _LONGEST = 120  # characters of a measured value
@@ -80,56 +77,6 @@ def claim(condition: Any, sentence: str) -> None:
     _record(f"claim {sentence}", sentence, claim=found)
     if not holds:
         _show_note(sentence, measured)
-
-
-def live(name: str, /, *, half: bool = False, **data: Any) -> None:
-    """Hand data to the live figure ``name`` of the same page, which the directive ``{live}`` shows.
-
-    Outside a notebook there is no page, and the call does nothing.
-
-    Parameters
-    ----------
-    name : str
-        Module of the figure: ``"lenet"`` for ``book/_assets/live/lenet.js``.
-    half : bool
-        Store floats in 16 bits instead of 32: half the bytes, three digits.
-    **data
-        Whatever JSON holds, and in it arrays and tensors: floats, bytes (uint8), and other integers, in 32 bits.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite, or something is of another kind.
-
-    Examples
-    --------
-    >>> live("perceptron", weight=np.array([1.0, -2.0]), labels=["zero", "one"])
-    """
-    _record(f"live {name}", json.dumps(_portable(data, half), allow_nan=False, separators=(",", ":")), live=name)
-
-
-def _portable(value: Any, half: bool) -> Any:
-    """Return data as JSON holds it: an array as its shape and its bytes, which stand under the name of their type."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, dict):
-        return {str(key): _portable(one, half) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_portable(one, half) for one in value]
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
-        raise ValueError(f"a live figure takes numbers, texts and arrays of numbers, found {_short(value)}")
-    kind = "f16" if half else "f32"
-    if value.dtype.kind != "f":
-        kind = "u8" if value.dtype.kind == "b" or value.dtype == np.uint8 else "i32"
-    with np.errstate(over="ignore"):  # it is said below
-        stored = value.astype({"f16": "<f2", "f32": "<f4", "i32": "<i4", "u8": "u1"}[kind])
-    if not np.isfinite(stored).all():
-        raise ValueError(f"an array of a live figure is finite, found {_short(value)}")
-    return {"shape": list(value.shape), kind: base64.b64encode(stored.tobytes()).decode()}
 
 
 def _record(name: str, text: str, **more: Any) -> None:

@@ -90,7 +90,7 @@ def to_notebook(
                 cells.append(nbformat.v4.new_markdown_cell(text))
             continue
         done = executed.cells[i] if executed is not None else None
-        code = without_glue(cell.source) if "glue" in cell.source else cell.source
+        code = without_glue(cell.source) if re.search(r"\b(?:glue|live)\b", cell.source) else cell.source
         if code.strip():
             tags = list(cell.metadata.get("tags", []))
             new = nbformat.v4.new_code_cell(code, metadata=folding(tags, code, context.solution is not None))

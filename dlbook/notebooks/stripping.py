@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-_FOR_THE_PAGE = ("glue", "live")  # of dlbook.glue
+_FOR_THE_PAGE = {"glue": "dlbook.glue", "live": "dlbook.live"}  # and where each comes from
 
 
 def without_glue(code: str) -> str:
@@ -29,16 +29,21 @@ def without_glue(code: str) -> str:
 def _statements_of_glue(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield what :func:`without_glue` drops or rewrites, in loops and branches too."""
     for node in body:
-        imported = (
-            isinstance(node, ast.ImportFrom)
-            and node.module == "dlbook.glue"
-            and any(alias.name in _FOR_THE_PAGE for alias in node.names)
+        imported = isinstance(node, ast.ImportFrom) and any(
+            _FOR_THE_PAGE.get(a.name) == node.module for a in node.names
         )
         if imported or _glues(node):
             yield node
         else:
             for inner in ("body", "orelse"):
                 yield from _statements_of_glue(getattr(node, inner, []))
+
+
+def _imports(statement: ast.stmt) -> bool:
+    """Tell whether a statement imports what puts something on the page."""
+    if not isinstance(statement, ast.ImportFrom):
+        return False
+    return any(_FOR_THE_PAGE.get(alias.name) == statement.module for alias in statement.names)
 
 
 def _glues(statement: ast.stmt) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from dlbook import glue
+from dlbook.live import live
 
 FIGURE = "```{figure} a.png\n:name: fig-a\n:alt: A grey square\n\n**Grey.** A square.\n```\n"
 LIVE = "```{live} kit\n:figure: fig-a\n:label: A square that answers\n:height: 20rem 30.5rem\n```\n"
@@ -71,7 +72,7 @@ def with_notebook(build: Callable, *cells: str, outputs: list) -> object:
 
 
 def test_what_a_cell_exports_lies_in_a_file_of_its_own_and_not_on_the_page(build: Callable, outputs: list):
-    glue.live("kit", weights={"w": np.array([[1.0, -2.0]])}, labels=["one"])
+    live("kit", weights={"w": np.array([[1.0, -2.0]])}, labels=["one"])
     built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
     assert built.status == 0, built.log
     name = re.search(r'data-file="(kit-[0-9a-f]{12}\.json)"', built.page("data"))[1]
@@ -84,15 +85,15 @@ def test_what_a_cell_exports_lies_in_a_file_of_its_own_and_not_on_the_page(build
 
 
 def test_data_that_nobody_shows_are_an_error(build: Callable, outputs: list):
-    glue.live("kit", x=1)
+    live("kit", x=1)
     built = with_notebook(build, FIGURE, outputs=outputs)
     assert "ERROR: live kit: a cell exports its data, and no directive shows it" in built.log
     assert built.status != 0
 
 
 def test_data_that_are_exported_twice_are_a_warning(build: Callable, outputs: list):
-    glue.live("kit", x=1)
-    glue.live("kit", x=2)
+    live("kit", x=1)
+    live("kit", x=2)
     built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
     assert "WARNING: glue key 'live kit' duplicate" in built.log
 

@@ -20,7 +20,7 @@ is given, on a phone (below 600 px): it is kept free from the beginning, so that
 
 Arrays come from a cell of the page (in a cell tagged ``remove-cell``)::
 
-    from dlbook.glue import live
+    from dlbook.live import live
     live("lenet", weights=model.state_dict(), labels=list("0123456789"), half=True)
 
 They are written to a file of their own beside the modules, and ``data`` has the keywords as its keys; an array has
@@ -92,7 +92,7 @@ class LiveDirective(SphinxDirective):
 
 
 def exported(app: Sphinx, docname: str) -> dict[str, str]:
-    """Return what the cells of a page gave to :func:`dlbook.glue.live`, as JSON, by the names of the figures."""
+    """Return what the cells of a page gave to :func:`dlbook.live.live`, as JSON, by the names of the figures."""
     path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.glue.json"  # myst-nb writes it at each reading
     if not path.exists():
         return {}
