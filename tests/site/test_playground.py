@@ -205,6 +205,25 @@ def test_a_step_and_a_picture_fit_into_a_frame(page, address):
     assert times[6] < 16  # the best tenth: other tests compute beside this one
 
 
+def test_a_small_one_on_another_page_keeps_its_own_setting_and_leads_to_the_large_one(page, address):
+    come_alive(page, address, PAGE, "playground")
+    page.evaluate(
+        """async (module) => {
+          const { mount } = await import(module), root = document.querySelector(".live-drawing");
+          root.replaceChildren();
+          await mount(root, { address: "problem=xor&hidden=2" });
+        }""",
+        f"{address}_static/live/playground.js",
+    )
+    drawing = page.locator(".live-drawing")
+    before = page.url
+    assert numbers(drawing) == python("problem=xor&hidden=2", 0)
+    drawing.get_by_role("button", name="Layer 1: one unit more").click()
+    assert page.url == before
+    link = drawing.get_by_role("link", name="Open this in the Playground").get_attribute("href")
+    assert link.endswith("book/playground.html#problem=xor&hidden=3")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_game(game, page, theme):
     page.evaluate("theme => (document.documentElement.dataset.theme = theme)", theme)

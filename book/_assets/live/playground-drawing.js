@@ -38,6 +38,8 @@ export function zeroLine(values) {
   const count = Math.sqrt(values.length), pieces = [];
   for (let y = 0; y < count - 1; y++)
     for (let x = 0; x < count - 1; x++) {
+      const first = y * count + x, up = values[first] > 0;
+      if (values[first + 1] > 0 === up && values[first + count] > 0 === up && values[first + count + 1] > 0 === up) continue; // most cells
       const corners = [[x, y], [x + 1, y], [x + 1, y + 1], [x, y + 1]], at = corners.map(([i, j]) => values[j * count + i]);
       const crossed = [];
       for (let k = 0; k < 4; k++) {
