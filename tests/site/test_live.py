@@ -63,9 +63,9 @@ def test_losses_and_their_slopes_are_the_package_s(page: Any, address: str, name
     expected = LOSSES[name](margins)
     (slopes,) = torch.autograd.grad(expected.sum(), margins)
     found = compute(page, address, "losses", "values", name, margins.tolist())
-    torch.testing.assert_close(torch.tensor(found).double(), expected.detach(), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), expected.detach(), rtol=1e-9, atol=1e-12)
     found = compute(page, address, "losses", "slopes", name, margins.tolist())
-    torch.testing.assert_close(torch.tensor(found).double(), slopes, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(torch.tensor(found, dtype=torch.float64), slopes, rtol=1e-9, atol=1e-12)
 
 
 def test_a_mistake_costs_one_and_zero_is_a_mistake(page: Any, address: str):
@@ -182,7 +182,7 @@ def test_without_scripts_the_still_stands_and_no_room_is_kept(browser: Any, addr
 def test_a_module_that_does_not_come_leaves_the_still(page: Any, address: str, figure: tuple[str, str]):
     path, name = figure
     errors: list[Any] = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(error))
     page.route(f"**/_static/live/{name}.js", lambda route: route.abort())
     page.goto(address + path, wait_until="load")
     place = page.locator(f'.live[data-live="{name}"]')
