@@ -126,7 +126,7 @@ def start(sizes: Sequence[int], *, rng: np.random.Generator) -> tuple[list[Array
     return weights, biases
 
 
-def cost(weights: Sequence[Array], biases: Sequence[Array], x: Array, y: Array, activation: str) -> Gradients:
+def cost(weights: Sequence[Array], biases: Sequence[Array], x: Array, y: NDArray[Any], activation: str) -> Gradients:
     """Return the mean logistic loss log(1 + exp(-y u)) of a network's score u, and its gradients.
 
     It is the cross-entropy of two scores of which the second is always 0: the network gets a last unit without weights,
@@ -155,7 +155,15 @@ def score(weights: Sequence[Array], biases: Sequence[Array], x: Array, activatio
 
 
 def update(
-    weights: list[Array], biases: list[Array], x: Array, y: Array, activation: str, *, rate: float, l1: float, l2: float
+    weights: list[Array],
+    biases: list[Array],
+    x: Array,
+    y: NDArray[Any],
+    activation: str,
+    *,
+    rate: float,
+    l1: float,
+    l2: float,
 ) -> tuple[list[Array], list[Array]]:
     """Take one step of descent, and then the L1 penalty's own step, the soft threshold, which makes exact zeros."""
     _, by_weight, by_bias, _ = cost(weights, biases, x, y, activation)
