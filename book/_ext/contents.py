@@ -17,6 +17,7 @@ from website.parts import Part, read_parts  # noqa: E402
 
 FRONT = ("preface", "notation", "timeline")
 REFERENCE = {
+    "playground": "",
     "claims": "",
     "errata": "",
     "run-times": "Running times",

@@ -6,7 +6,7 @@ holds it.  The build follows each name to its module, so a chapter still depends
 
 from dlbook._files import DamagedFileError
 from dlbook.data.batches import Batches
-from dlbook.data.generators import blobs, rings, two_moons, xor
+from dlbook.data.generators import blobs, playground, rings, two_moons, xor
 from dlbook.data.images import CIFAR10_CLASSES, FASHION_CLASSES, Images, cifar10, fashion_mnist, mnist
 from dlbook.data.sentences import sentence_pairs
 from dlbook.data.speech import SAMPLE_RATE, speech_prompts
@@ -27,6 +27,7 @@ __all__ = [
     "imagenet_classes",
     "king_james",
     "mnist",
+    "playground",
     "rings",
     "sentence_pairs",
     "speech_prompts",

@@ -15,6 +15,7 @@ READERS = {
     "checkpoint",
     "device",
     "glue",
+    "playground",
     "plotting",
     "timeline",
 }  # of the top level; the rest is machinery
