@@ -11,19 +11,25 @@ from website import (
     at_a_glance,
     benchmarks,
     bibliography,
+    book_map,
+    citing,
     claim_list,
     descriptions,
     downloads,
+    edition,
     execution,
     figures,
     fixes,
     folding,
     lightening,
     modules,
+    not_found,
     parts,
+    prerequisites,
     prompts,
     quiz,
     release,
+    reports,
     run_times,
     searching,
     signatures,
@@ -39,6 +45,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
     for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions):
+        part.setup(app)
+    for part in (prerequisites, book_map, edition, citing, reports, not_found):
         part.setup(app)
     for part in (searching, lightening):
         part.setup(app)
