@@ -90,7 +90,7 @@ def to_notebook(
                 cells.append(nbformat.v4.new_markdown_cell(text))
             continue
         done = executed.cells[i] if executed is not None else None
-        code = without_glue(cell.source) if "glue" in cell.source else cell.source
+        code = without_glue(cell.source) if re.search(r"\b(?:glue|live)\b", cell.source) else cell.source
         if code.strip():
             tags = list(cell.metadata.get("tags", []))
             new = nbformat.v4.new_code_cell(code, metadata=folding(tags, code, context.solution is not None))
@@ -285,6 +285,8 @@ class _Context:
         if name == "math":
             tag = self._tag(label) if label in self.numbers else ""
             return "$$\n" + "\n".join(body) + f"\n{tag}$$"
+        if name == "live":  # over a figure, which the notebook has; or with a still, which stands here
+            return self.plain("\n".join(body))
         if name == "raw":
             return "*(A drawing or an interactive figure stands here on the site.)*" if "<svg" in "".join(body) else ""
         if name == "figure":

@@ -4,9 +4,11 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+_FOR_THE_PAGE = {"glue": "dlbook.glue", "live": "dlbook.live"}  # and where each comes from
+
 
 def without_glue(code: str) -> str:
-    r"""Drop the statements that put numbers on the page, and ``glue`` from the import that brings it.
+    r"""Drop the statements that put numbers and arrays on the page, and the import that brings what does.
 
     Examples
     --------
@@ -18,7 +20,7 @@ def without_glue(code: str) -> str:
     tree = ast.parse(code)
     for node in sorted(_statements_of_glue(tree.body), key=lambda node: -node.lineno):
         if isinstance(node, ast.ImportFrom):
-            node.names = [alias for alias in node.names if alias.name != "glue"]
+            node.names = [alias for alias in node.names if alias.name not in _FOR_THE_PAGE]
         kept = [ast.unparse(node)] if isinstance(node, ast.ImportFrom) and node.names else []
         lines[node.lineno - 1 : node.end_lineno] = kept
     return "\n".join(lines).strip("\n")
@@ -27,7 +29,9 @@ def without_glue(code: str) -> str:
 def _statements_of_glue(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield what :func:`without_glue` drops or rewrites, in loops and branches too."""
     for node in body:
-        imported = isinstance(node, ast.ImportFrom) and any(alias.name == "glue" for alias in node.names)
+        imported = isinstance(node, ast.ImportFrom) and any(
+            _FOR_THE_PAGE.get(a.name) == node.module for a in node.names
+        )
         if imported or _glues(node):
             yield node
         else:
@@ -35,11 +39,18 @@ def _statements_of_glue(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _statements_of_glue(getattr(node, inner, []))
 
 
+def _imports(statement: ast.stmt) -> bool:
+    """Tell whether a statement imports what puts something on the page."""
+    if not isinstance(statement, ast.ImportFrom):
+        return False
+    return any(_FOR_THE_PAGE.get(alias.name) == statement.module for alias in statement.names)
+
+
 def _glues(statement: ast.stmt) -> bool:
-    """Tell whether a statement does nothing but call ``glue``, in a loop perhaps."""
+    """Tell whether a statement does nothing but call ``glue`` or ``live``, in a loop perhaps."""
     if isinstance(statement, (ast.For, ast.If, ast.With)):
         return all(map(_glues, [*statement.body, *getattr(statement, "orelse", [])]))
-    return _calls(statement, "glue")
+    return any(_calls(statement, name) for name in _FOR_THE_PAGE)
 
 
 def _claims(statement: ast.stmt) -> bool:

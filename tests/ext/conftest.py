@@ -16,7 +16,7 @@ CONF = """
 import sys
 sys.path.insert(0, {ext!r})
 extensions = ["myst_nb", "sphinx_exercise", "sphinx_proof", "sphinxcontrib.katex", "sphinx_codeautolink",
-              "website.fixes", "website.figures", "website.quiz", "website.at_a_glance", "website.folding",
+              "website.fixes", "website.figures", "website.live", "website.quiz", "website.at_a_glance", "website.folding",
               "website.parts", "website.release"]
 root_doc = "index"
 numfig = True

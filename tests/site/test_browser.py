@@ -1,69 +1,15 @@
-"""Look at the built site in a browser, as a reader does: every page in light and dark, wide and on a phone.
+"""Look at the built site in a browser, as a reader does: every page in light and dark, wide and on a phone."""
 
-The tests look at what ``make book`` built.  Without a site or without Chromium they are skipped, but not in CI.
-"""
-
-import functools
-import http.server
-import os
 import re
-import shutil
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent.parent / "_build" / "html"))
-# The shell is the same engine without the browser around it: half the time.
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None
-)
-PAGES = sorted(
-    str(path.relative_to(SITE))
-    for path in SITE.rglob("*.html")
-    if path != SITE / "index.html"
-    and path.relative_to(SITE).parts[0] not in {"_static", "_modules", "_sources", "reports"}
-)
-CHAPTERS = [page for page in PAGES if re.fullmatch(r"book/(?!api/)\w+/[\w-]+\.html", page)]
-SOME = CHAPTERS[::7]  # what every chapter does by the same scripts is tried on these
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-    "--disable-gpu",
-    "--font-render-hinting=none",  # letters as wide as in a window
-    "--disable-software-rasterizer",  # layout is looked at, not shading: a quarter of the time
-]
-DESKTOP, PHONE, WIDE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 1920, "height": 1080}
+from browsing import CHAPTERS, DESKTOP, PAGES, PHONE, SOME, WIDE, Seen, listen, violations
+
 pytestmark = pytest.mark.site
-
-
-def missing(what: str) -> None:
-    """Skip; in CI, where everything has to be there, fail."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what}, and this is CI")
-    pytest.skip(what)
-
-
-@dataclass
-class Seen:
-    """What a page did while it was looked at."""
-
-    name: str
-    console: list[str] = field(default_factory=list)
-    external: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
-    axe: dict[str, list[str]] = field(default_factory=dict)
-    theme: dict[str, str] = field(default_factory=dict)
-    covered: list[str] = field(default_factory=list)
-    width: dict[int, int] = field(default_factory=dict)  # of the window: of what is in it
 
 
 # Numbered formulas that reach below their number.
@@ -146,55 +92,6 @@ FEW_OF_A_KIND = """(known) => {
 }"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serve files and say nothing."""
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """Serve the site on this machine."""
-    if not (SITE / "book" / "index.html").exists():
-        missing(f"there is no site in {SITE}: run `make book` first")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Any]:
-    """Start one browser for all tests."""
-    if CHROMIUM is None:
-        missing("there is no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def window(browser: Any) -> Iterator[Any]:
-    """Open one window whose memory of scripts and fonts all pages share."""
-    context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def page(window: Any) -> Iterator[Any]:
-    """Open an empty page of a reader who has not been here before."""
-    tab = window.new_page()
-    tab.add_init_script("localStorage.clear()")
-    yield tab
-    tab.close()
-
-
 @pytest.fixture(scope="session")
 def known() -> list[Any]:
     """Hold the kinds of elements that this process has shown to axe, each with its number."""
@@ -225,36 +122,6 @@ def seen(request: pytest.FixtureRequest, window: Any, address: str, known: list[
         record.axe[theme] = violations(tab, rules)
     yield record
     tab.close()
-
-
-def listen(tab: Any, record: Seen, address: str) -> None:
-    """Write down what a page logs and asks for."""
-
-    def on_console(message: Any) -> None:
-        if message.type in {"error", "warning"}:
-            record.console.append(message.text)
-
-    def on_request(asked: Any) -> None:
-        if not asked.url.startswith((address, "data:", "blob:")):
-            record.external.append(asked.url)
-
-    def on_response(answer: Any) -> None:
-        if answer.status >= 400:
-            record.failed.append(answer.url)
-
-    tab.on("console", on_console)
-    tab.on("pageerror", lambda error: record.console.append(str(error)))
-    tab.on("request", on_request)
-    tab.on("response", on_response)
-
-
-def violations(tab: Any, rules: dict[str, Any]) -> list[str]:
-    """Return what axe calls serious or critical."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    answer = Axe().run(tab, options={"resultTypes": ["violations"], "preload": False, **rules}).response
-    grave = [rule for rule in answer["violations"] if rule["impact"] in {"serious", "critical"}]
-    return [f"{rule['impact']} {rule['id']}: {node['html'][:150]}" for rule in grave for node in rule["nodes"]]
 
 
 def test_no_error_and_no_request_leaves_the_site(seen: Seen):
@@ -499,7 +366,7 @@ def test_without_scripts_answers_open_and_mathematics_is_there(browser: Any, add
 
 def test_the_perceptron_of_the_landing_page_learns(page: Any, address: str):
     page.goto(f"{address}book/index.html")
-    figure = page.locator("figure.live")
+    figure = page.locator("figure.hero-live")
     still = figure.locator("figcaption").inner_text()
     promised = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].index(
         re.search(r"after (\w+) corrections", still)[1]  # type: ignore[index]

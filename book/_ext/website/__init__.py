@@ -22,6 +22,7 @@ from website import (
     fixes,
     folding,
     lightening,
+    live,
     modules,
     not_found,
     parts,
@@ -42,7 +43,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     fixes.collect_garbage_seldom()
     fixes.setup(app)  # first: it mends other extensions
     bibliography.setup(app)
-    for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
+    for part in (figures, live, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
     for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions):
         part.setup(app)

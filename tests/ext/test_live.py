@@ -1,0 +1,114 @@
+"""A live figure on a page: the still is in it, its data lie beside it, and what does not fit is an error."""
+
+import io
+import json
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlbook import glue
+from dlbook.live import live
+
+FIGURE = "```{figure} a.png\n:name: fig-a\n:alt: A grey square\n\n**Grey.** A square.\n```\n"
+LIVE = "```{live} kit\n:figure: fig-a\n:label: A square that answers\n:height: 20rem 30.5rem\n```\n"
+
+
+def grey_square() -> bytes:
+    file = io.BytesIO()
+    Image.new("L", (2, 2), 128).save(file, "PNG")
+    return file.getvalue()
+
+
+SQUARE = {"a.png": grey_square()}
+
+
+def test_the_picture_stands_in_the_live_figure_and_its_caption_below(build: Callable):
+    built = build({"page": f"# Page\n\n{FIGURE}\nText, {{numref}}`fig-a`.\n\n{LIVE}"}, files=SQUARE)
+    assert built.status == 0, built.log
+    figure = re.search(r"<figure.*?</figure>", built.page("page"), re.S)[0]
+    place = r'<div class="live" data-label="A square that answers" data-live="kit" style="--wide: 20rem; --narrow: 30.5rem">'
+    assert re.search(place + r'\s*<div class="live-still">\s*<img alt="A grey square"[^>]*>\s*</div></div>', figure)
+    assert re.search(r"</div></div>\s*<figcaption>.*Fig. 1 .*Grey\.", figure, re.S)
+    assert built.page("page").count("data-live") == 1
+    assert ">Fig. 1<" in built.page("page")
+
+
+def test_what_stands_in_the_directive_is_a_still_too(build: Callable):
+    text = "# Page\n\n````{live} kit\n:label: A line\n\n```{raw} html\n<svg id='still'></svg>\n```\n````\n"
+    built = build({"page": text})
+    assert built.status == 0, built.log
+    assert re.search(
+        r'data-live="kit">\s*<div class="live-still">\s*<svg id=\'still\'></svg>\s*</div></div>', built.page("page")
+    )
+
+
+def notebook(*cells: str, outputs: list | None = None) -> bytes:
+    """Return a notebook of Markdown cells, the last of which is code with outputs."""
+    markdown = [{"cell_type": "markdown", "metadata": {}, "source": text} for text in cells]
+    code = {"cell_type": "code", "metadata": {}, "source": "1", "execution_count": 1, "outputs": outputs or []}
+    book = {"cells": [*markdown, code], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    return json.dumps(book).encode()
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch) -> list:
+    """Collect what cells would display."""
+    shown: list = []
+
+    def display(data: dict, raw: bool, metadata: dict) -> None:
+        shown.append({"output_type": "display_data", "data": data, "metadata": metadata})
+
+    monkeypatch.setattr(glue, "get_ipython", lambda: object())
+    monkeypatch.setattr(glue, "display", display)
+    return shown
+
+
+def with_notebook(build: Callable, *cells: str, outputs: list) -> object:
+    files = {**SQUARE, "data.ipynb": notebook("# Data", *cells, outputs=outputs)}
+    return build({"index": "# Index\n\n```{toctree}\ndata\n```\n"}, files=files)
+
+
+def test_what_a_cell_exports_lies_in_a_file_of_its_own_and_not_on_the_page(build: Callable, outputs: list):
+    live("kit", weights={"w": np.array([[1.0, -2.0]])}, labels=["one"])
+    built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
+    assert built.status == 0, built.log
+    name = re.search(r'data-file="(kit-[0-9a-f]{12}\.json)"', built.page("data"))[1]
+    data = json.loads((built.folder / "_static" / "live" / name).read_text())
+    assert data == {
+        "weights": {"w": {"shape": [1, 2], "f32": "AACAPwAAAMA="}},
+        "labels": ["one"],
+    }  # 0x3f800000, 0xc0000000
+    assert "AACAPw" not in built.page("data")
+
+
+def test_data_that_nobody_shows_are_an_error(build: Callable, outputs: list):
+    live("kit", x=1)
+    built = with_notebook(build, FIGURE, outputs=outputs)
+    assert "ERROR: live kit: a cell exports its data, and no directive shows it" in built.log
+    assert built.status != 0
+
+
+def test_data_that_are_exported_twice_are_a_warning(build: Callable, outputs: list):
+    live("kit", x=1)
+    live("kit", x=2)
+    built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
+    assert "WARNING: glue key 'live kit' duplicate" in built.log
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LIVE.replace("live} kit", "live} nothing"), "there is no module nothing.js in book/_assets/live"),
+        (LIVE.replace("fig-a", "fig-b"), "live kit: there is no figure fig-b on this page"),
+        (LIVE + LIVE, "live kit: it stands twice on this page"),
+        (LIVE.replace(":label: A square that answers\n", ""), "live kit: it needs a `label`"),
+        (LIVE.replace(":figure: fig-a\n", ""), "live kit: its still is a `figure` of this page or stands in"),
+        (LIVE.replace("30.5rem", "30px"), "a height is one or two lengths in rem"),
+    ],
+)
+def test_what_does_not_fit_together_is_an_error(build: Callable, text: str, said: str):
+    built = build({"page": f"# Page\n\n{FIGURE}\n{text}"}, files=SQUARE)
+    assert said in built.log
