@@ -29,7 +29,9 @@ function pageOf(address) {
   return path.startsWith(root.pathname) ? path.slice(root.pathname.length).replace(/\.html$/, "") : "";
 }
 
-const isChapter = (page) => /^book\/(?!api\/)[\w-]+\/[\w-]+$/.test(page);
+function isChapter(page) {
+  return /^book\/(?!api\/)[\w-]+\/[\w-]+$/.test(page);
+}
 
 // the answers that were opened first; `countQuiz` counts from them
 function recallQuizzes(page) {

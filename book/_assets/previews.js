@@ -1,151 +1,128 @@
-// What a link leads to, shown beside it: equations, theorems, figures, tables, exercises, works, terms, errata. The mouse
-// waits on a link, the keyboard comes to it, a finger taps it once (and again to go there). What stands on this page is
-// copied; from another page it is cut, unless the book was opened as a file, which may not fetch.
+// What a link leads to, shown beside it: an equation, a theorem, a figure, a work. The mouse waits on it, the keyboard
+// comes to it, a finger taps it (and again to go there). From another page it is cut, but a file may not fetch.
 
-const PREVIEWED = /^(equation|fig|tab|thm|def|lem|prop|cor|alg|ex|term|errata|sym)-|^id\d+$/;
-const WAIT = { show: 250, hide: 200 }; // milliseconds
-const EDGE = 8; // pixels that stay free at the sides of the window
+const PREVIEWED = /^(equation|fig|tab|thm|def|lem|prop|cor|alg|ex|term|errata)-|^id\d+$/;
+const [SHOW, HIDE] = [250, 200]; // milliseconds
+const EDGE = 8;
 
-// what is shown for a link: {page, id}, or nothing
 function targetOf(href, here) {
   const url = new URL(href, here);
   const id = decodeURIComponent(url.hash.slice(1));
-  return url.origin === new URL(here).origin && PREVIEWED.test(id) ? { page: url.href.split("#")[0], id } : undefined;
+  return url.origin === new URL(here).origin && PREVIEWED.test(id) && { page: url.href.split("#")[0], id };
 }
 
-// where the box lies: below the link if there is room or more than above, and never out of the window
+// below if there is room, or more than above
 function placeFor(link, box, view) {
-  const left = Math.max(EDGE, Math.min(link.left, view.width - box.width - EDGE));
   const [above, below] = [link.top - 2 * EDGE, view.height - link.bottom - 2 * EDGE];
   const under = box.height <= below || below >= above;
   const height = Math.min(box.height, under ? below : above);
+  const left = Math.max(EDGE, Math.min(link.left, view.width - box.width - EDGE));
   return { left, top: under ? link.bottom + EDGE : link.top - EDGE - height, height };
 }
 
-// of an element with an id, or an empty mark before one, the part of the page that it names
+// what an id names: an element, or the one behind an empty mark
 function blockOf(page, id) {
   const found = page.getElementById(id);
-  if (!found) return undefined;
-  if (/^errata-/.test(id)) return found.closest("section");
-  const mark = found.localName === "span" && !found.textContent.trim() ? found.nextElementSibling : found;
-  if (mark?.localName !== "dt") return mark ?? undefined;
+  if (found && id.startsWith("errata-")) return found.closest("section");
+  const block = found?.localName === "span" && !found.textContent.trim() ? found.nextElementSibling : found;
+  if (block?.localName !== "dt") return block;
   const entry = page.createElement("dl");
-  entry.append(mark.cloneNode(true), mark.nextElementSibling?.cloneNode(true) ?? "");
+  entry.append(block.cloneNode(true), block.nextElementSibling.cloneNode(true));
   return entry;
 }
 
-// a copy without names, which are those of the original, and with addresses that hold on any page
+// without ids, which are those of the original, and with addresses that hold on any page
 function copyOf(block, base) {
   const copy = document.importNode(block, true);
-  copy.querySelectorAll(".headerlink, .backrefs, .label, script, button").forEach((part) => part.remove());
+  copy.querySelectorAll(".headerlink, .backrefs, .label, button").forEach((e) => e.remove());
   for (const part of [copy, ...copy.querySelectorAll("*")]) {
-    for (const name of ["id", "aria-describedby", "aria-labelledby", "tabindex"]) part.removeAttribute(name);
+    for (const name of ["id", "aria-describedby", "tabindex", "loading"]) part.removeAttribute(name);
     for (const name of ["href", "src"])
       if (part.hasAttribute(name)) part.setAttribute(name, new URL(part.getAttribute(name), base).href);
-    if (part.localName === "img") part.loading = "eager";
   }
   return copy;
 }
 
-const fetched = new Map(); // of other pages, each asked for once
+const fetched = new Map();
 function pageAt(address) {
   if (address === location.href.split("#")[0]) return document;
   if (location.protocol === "file:") return undefined;
   if (!fetched.has(address))
     fetched.set(address, fetch(address)
-      .then(async (answer) => (answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : undefined))
-      .catch(() => fetched.delete(address) && undefined)); // the next time may be luckier
+      .then(async (answer) => answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html"))
+      .catch(() => void fetched.delete(address)));
   return fetched.get(address);
 }
 
 function startPreviews(article) {
   const box = document.createElement("div");
-  box.id = "preview";
-  box.className = "preview bd-article"; // what it shows looks as it does in the text
-  box.hidden = true;
+  Object.assign(box, { id: "preview", className: "preview bd-article", hidden: true });
   document.body.append(box);
-  let shown; // the link whose target is seen, or will be
-  let timer;
-  let finger = false;
-
-  const hide = () => {
-    clearTimeout(timer);
-    if (shown?.getAttribute("aria-describedby") === box.id) shown.removeAttribute("aria-describedby");
-    shown = undefined;
-    box.hidden = true;
-  };
+  let shown, timer, finger; // the link that is shown or waits for its page
   const later = (work, wait) => {
     clearTimeout(timer);
     timer = setTimeout(work, wait);
   };
+  const hide = () => {
+    clearTimeout(timer);
+    shown?.removeAttribute("aria-describedby");
+    shown = undefined;
+    box.hidden = true;
+  };
 
-  async function show(link, tapped) {
+  async function show(link) {
     hide();
     shown = link;
+    const tapped = finger;
     const { page, id } = targetOf(link.href, location.href);
     const source = await pageAt(page);
     const block = source && blockOf(source, id);
-    if (shown !== link) return; // the reader has gone on
+    if (shown !== link) return; // the reader went on
     if (!block) return tapped ? location.assign(link.href) : hide();
-    link.removeAttribute("title"); // the browser would show it above
+    link.removeAttribute("title"); // it would lie above
     box.replaceChildren(copyOf(block, page));
-    if (tapped) box.append(go(link));
-    box.setAttribute("role", tapped ? "group" : "tooltip"); // a tooltip holds nothing to act on
-    box.ariaLabel = "Preview";
+    if (tapped) box.insertAdjacentHTML("beforeend", `<p class="preview-go"><a href="${link.href}">Go there</a></p>`);
+    box.setAttribute("role", tapped ? "group" : "tooltip"); // nobody acts in a tooltip
+    box.style = "left: 0; top: 0; visibility: hidden";
     box.hidden = false;
-    box.style.maxHeight = "";
     await Promise.all([...box.querySelectorAll("img")].map((image) => image.decode().catch(() => {})));
     if (shown !== link) return;
-    const lines = [...link.getClientRects()];
     const view = { width: document.documentElement.clientWidth, height: innerHeight };
-    const at = placeFor(lines.at(-1), box.getBoundingClientRect(), view);
-    box.style.left = `${at.left + scrollX}px`;
-    box.style.top = `${at.top + scrollY}px`;
-    box.style.maxHeight = `${Math.min(at.height, 0.6 * view.height)}px`;
+    const { left, top, height } = placeFor([...link.getClientRects()].at(-1), box.getBoundingClientRect(), view);
+    box.style = `left: ${left + scrollX}px; top: ${top + scrollY}px; max-height: ${height}px`;
     link.setAttribute("aria-describedby", box.id);
   }
 
-  function go(link) {
-    const line = document.createElement("p");
-    line.className = "preview-go";
-    const there = document.createElement("a");
-    there.href = link.href;
-    there.textContent = "Go there";
-    there.addEventListener("click", hide);
-    line.append(there);
-    return line;
-  }
-
-  const linkAt = (event) => {
-    const link = event.target.closest?.("a.reference.internal[href*='#']");
-    return link && article.contains(link) && targetOf(link.href, location.href) ? link : undefined;
+  const linkAt = ({ target }) => {
+    const link = target.closest?.("a.reference.internal[href*='#']");
+    return link && article.contains(link) && targetOf(link.href, location.href) && link;
   };
-  article.addEventListener("pointerover", (event) => {
-    const link = event.pointerType !== "touch" && linkAt(event);
-    if (link) later(() => link !== shown && show(link), link === shown ? 0 : WAIT.show);
-  });
-  article.addEventListener("pointerout", (event) => event.pointerType !== "touch" && linkAt(event) && later(hide, WAIT.hide));
-  box.addEventListener("pointerenter", () => clearTimeout(timer));
-  box.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && later(hide, WAIT.hide));
-  article.addEventListener("focusin", (event) => {
-    const link = linkAt(event);
-    if (link?.matches(":focus-visible") && !finger) later(() => show(link), WAIT.show);
-  });
-  article.addEventListener("focusout", (event) => linkAt(event) && !finger && later(hide, WAIT.hide));
+  const come = (event) => {
+    if (event.pointerType) finger = event.pointerType === "touch";
+    const link = !finger && linkAt(event);
+    if (link) later(() => link !== shown && show(link), SHOW);
+  };
+  const leave = (event) => !finger && (event.currentTarget === box || linkAt(event)) && later(hide, HIDE);
   document.addEventListener("pointerdown", (event) => {
     finger = event.pointerType === "touch";
     if (finger && !box.contains(event.target) && linkAt(event) !== shown) hide();
   }, true);
+  article.addEventListener("pointerover", come);
+  article.addEventListener("pointerout", leave);
+  article.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && come(event));
+  article.addEventListener("focusout", leave);
+  box.addEventListener("pointerenter", () => clearTimeout(timer));
+  box.addEventListener("pointerleave", leave);
   article.addEventListener("click", (event) => {
     const link = linkAt(event);
-    if (!link) return;
-    if (!finger || link === shown) return hide();
+    if (!link || !finger || link === shown) return hide();
     event.preventDefault();
-    show(link, true);
+    show(link);
   });
+  box.addEventListener("click", (event) => event.target.closest("a") && hide());
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hide();
     finger = false;
+    if (event.key === "Escape") hide();
   });
 }
 

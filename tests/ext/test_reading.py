@@ -3,8 +3,9 @@
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import networkx as nx
@@ -38,7 +39,9 @@ def chapter(title: str, label: str, needs: str, *sections: str) -> str:
 
 PAGES = {
     "index": "# Index\n\n{count}`exercises`, {count}`hours`, {count}`running`.\n\n```{parts}\n```\n",
-    "book/perceptron/perceptron": chapter("The perceptron", "perceptron", "vectors", "One", "What we know now", "References"),
+    "book/perceptron/perceptron": chapter(
+        "The perceptron", "perceptron", "vectors", "One", "What we know now", "References"
+    ),
     "book/perceptron/separability": chapter(
         "Separability", "separability", "{ref}`the perceptron <ch-perceptron>`, {ref}`ch-perceptron`", "References"
     ),
@@ -64,10 +67,10 @@ def made(build: Callable) -> Callable[..., Callable[[str], str]]:
 
 
 @pytest.fixture
-def dated(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def dated(monkeypatch: pytest.MonkeyPatch) -> str:
     """Set the date of the edition."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")  # 2001-09-09T01:46:40Z, the billionth second
-    yield "2001-09-09"
+    return "2001-09-09"
 
 
 def test_a_chapter_says_what_it_leads_to_by_the_needs_of_others(made: Callable):
@@ -122,7 +125,7 @@ def test_boxes_of_the_map_do_not_touch_and_lie_in_reading_order():
     boxes, titles, height = layout(read_parts())
     places = list(boxes.values())
     assert [box.number for box in places] == list(range(len(places)))
-    assert all((a.row, a.column) < (b.row, b.column) for a, b in zip(places, places[1:], strict=False))
+    assert all((a.row, a.column) < (b.row, b.column) for a, b in pairwise(places))
     for a in places:
         assert 0 <= a.column < COLUMNS
         assert a.y + HEIGHT <= height
@@ -136,7 +139,7 @@ def test_arrows_run_along_the_gutters_from_box_to_box():
     for start in boxes:
         for end in boxes[start.number + 1 :]:
             corners = route(start, end)
-            for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+            for (x0, y0), (x1, y1) in pairwise(corners):
                 assert x0 == x1 or y0 == y1, "each piece is level or upright"
                 for box in boxes:
                     inside = (
@@ -144,7 +147,11 @@ def test_arrows_run_along_the_gutters_from_box_to_box():
                         and min(y0, y1) < box.y + HEIGHT and max(y0, y1) > box.y
                     )  # fmt: skip
                     assert not inside, f"an arrow from {start.number} to {end.number} crosses {box.number}"
-            assert corners[-1] in {(end.middle, end.y), (end.x, end.y + HEIGHT / 2), (end.x + WIDTH, end.y + HEIGHT / 2)}
+            assert corners[-1] in {
+                (end.middle, end.y),
+                (end.x, end.y + HEIGHT / 2),
+                (end.x + WIDTH, end.y + HEIGHT / 2),
+            }
             numbers = [float(n) for n in re.findall(r"-?[\d.]+", drawn(corners))]
             assert min(numbers) >= 0
 
@@ -201,7 +208,10 @@ def test_addresses_that_hold_anywhere_are_left_alone():
 def test_each_page_says_its_version_and_date(made: Callable, dated: str):
     page = made(again=True)
     for name in ("index", "book/map", "404"):
-        assert f'CC BY. Version {edition.dlbook.__version__} of <time datetime="{dated}">September 9, 2001</time>.' in page(name)
+        assert (
+            f'CC BY. Version {edition.dlbook.__version__} of <time datetime="{dated}">September 9, 2001</time>.'
+            in page(name)
+        )
 
 
 def test_the_date_is_that_of_the_last_commit_that_changed_the_book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -243,7 +253,9 @@ def test_bibtex_is_what_pybtex_reads():
 
     from website.citing import bibtex
 
-    text = bibtex("dle-lenet", "The authors of A, B and C", "LeNet-5", "A book", "0.1", date(2026, 3, 1), "https://example.org")
+    text = bibtex(
+        "dle-lenet", "The authors of A, B and C", "LeNet-5", "A book", "0.1", date(2026, 3, 1), "https://example.org"
+    )
     entry = parse_string(text, "bibtex").entries["dle-lenet"]
     assert entry.fields["title"].strip("{}") == "LeNet-5"
     assert entry.fields["month"] == "March"
@@ -251,9 +263,8 @@ def test_bibtex_is_what_pybtex_reads():
 
 
 def test_errors_are_reported_with_page_section_and_version_if_somebody_reads_them(made: Callable):
-    from urllib.parse import parse_qs, urlsplit
-
     from html import unescape
+    from urllib.parse import parse_qs, urlsplit
 
     assert "Report an error" not in made()("book/perceptron/perceptron")
     page = made('report_address = "https://example.org/new?title={title}&body={body}"\n')
@@ -280,7 +291,9 @@ def test_running_time_is_that_of_the_chapters(monkeypatch: pytest.MonkeyPatch):
     from website import parts
 
     monkeypatch.setattr(parts, "written", lambda app: ["book/a/one", "book/a/two"])
-    results = {name: SimpleNamespace(cpu_seconds=s) for name, s in [("book/a/one", 61.0), ("book/a/two", 60), ("book/x", 600)]}
+    results = {
+        name: SimpleNamespace(cpu_seconds=s) for name, s in [("book/a/one", 61.0), ("book/a/two", 60), ("book/x", 600)]
+    }
     assert parts.count_running(SimpleNamespace(dlbook_results=results), "index").astext() == "3 minutes of one core"
 
 

@@ -45,8 +45,8 @@ class Box(NamedTuple):
     number: int  # in reading order
     row: int
     column: int
-    x: float
-    y: float  # of the upper left corner
+    x: int
+    y: int  # of the upper left corner
 
     @property
     def middle(self) -> float:
@@ -54,7 +54,7 @@ class Box(NamedTuple):
         return self.x + WIDTH / 2
 
 
-def layout(parts: Sequence[Part]) -> tuple[dict[str, Box], dict[str, float], float]:
+def layout(parts: Sequence[Part]) -> tuple[dict[str, Box], dict[str, int], int]:
     """Return the boxes by page, the heights at which the parts' titles stand, and the height of all.
 
     >>> boxes, titles, height = layout([Part("a", "A", "", {"one": "1", "two": "2"})])

@@ -1,4 +1,4 @@
-"""Which edition a page belongs to: version and date in its footer; where the site has an address, who may link to it how.
+"""Which edition a page belongs to, in its footer; and where the site has an address, how others link to it.
 
 The date is that of the last commit that changed what the site is made from, or ``SOURCE_DATE_EPOCH``: a build repeated
 from the same files says the same.  The address is ``html_baseurl`` in ``_config.yml``; while it is empty no page

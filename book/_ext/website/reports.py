@@ -1,4 +1,4 @@
-"""Below each section of a chapter, a link by which a reader reports an error in it: page, section and version are filled in.
+"""Below each section of a chapter, a link that reports an error in it, with page, section and version filled in.
 
 Where it leads is ``report_address`` in ``_config.yml``: ``mailto:errors@example.org``, or the address of a form, such
 as ``https://example.org/issues/new?title={title}&body={body}``.  While it is empty nothing is shown.
