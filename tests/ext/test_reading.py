@@ -299,3 +299,21 @@ def test_running_time_is_that_of_the_chapters(monkeypatch: pytest.MonkeyPatch):
 
 def test_the_map_names_every_chapter_once():
     assert len({book_map.name_of(page) for page in layout(read_parts())[0]}) == len(layout(read_parts())[0])
+
+
+WRITTEN = sorted(path for part in read_parts() for path in (ROOT / "book" / part.name).glob("*.md"))
+SOLUTION = re.compile(r"\{solution(?:-start)?\} [\w-]+.*?(?=^[:`]{3,}\{exercise|^## |\Z)", flags=re.S | re.M)
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.stem)
+def test_a_chapter_keeps_what_the_first_pages_promise_of_each(path: Path):
+    text = path.read_text("utf8")
+    solutions = SOLUTION.findall(text)
+    assert len(solutions) == len(re.findall(r"\{exercise(?:-start)?\}", text)), "each exercise has a solution"
+    assert [s for s in solutions if re.search(r"^```(?:python|py)\b", s, flags=re.M)] == [], (
+        "its code is a cell, and runs"
+    )
+    assert all("★" in title for title in re.findall(r"\{exercise(?:-start)?\}(.*)", text)), "stars tell the effort"
+    assert text.index("{quiz}") < text.index("{exercise"), "a quiz opens it"
+    imports = re.findall(r"^from (dlbook\.\w+)\.", text, flags=re.M)
+    assert f"dlbook.{path.parent.name}" in imports, "it is written on a module of the package"
