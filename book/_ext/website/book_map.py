@@ -20,7 +20,7 @@ from website.prerequisites import followers, needs
 COLUMNS, WIDTH, HEIGHT = 4, 176, 46  # boxes in a row, and their sides in pixels of the screen
 GUTTER, GAP, TITLE = 28, 34, 30  # between columns, between rows, and above a part for its title
 RADIUS, LANE = 6, 3  # of the bends of arrows, and between arrows side by side
-LETTERS = 24  # in a line of a box
+LETTERS = 20  # in a line of a box
 
 Point = tuple[float, float]
 
