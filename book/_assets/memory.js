@@ -1,5 +1,5 @@
-// What the reader has read and answered, kept in this browser and sent nowhere: the landing page offers to go on, the
-// sidebar ticks what was read, a quiz remembers its score. One button forgets all of it.
+// What the reader has read, answered and opened, kept in this browser and sent nowhere: the landing page offers to go on,
+// the sidebar ticks what was read, a quiz remembers its score, a solution that it was opened. One button forgets all of it.
 
 const MEMORY = "deep-learning-executed";
 const TICK = "read";
@@ -29,7 +29,9 @@ function pageOf(address) {
   return path.startsWith(root.pathname) ? path.slice(root.pathname.length).replace(/\.html$/, "") : "";
 }
 
-const isChapter = (page) => /^book\/(?!api\/)[\w-]+\/[\w-]+$/.test(page);
+function isChapter(page) {
+  return /^book\/(?!api\/)[\w-]+\/[\w-]+$/.test(page);
+}
 
 // the answers that were opened first; `countQuiz` counts from them
 function recallQuizzes(page) {
@@ -43,6 +45,41 @@ function recallQuizzes(page) {
     }));
 }
 
+// the solutions that were opened: a word beside each, so that a second reading knows which exercises are still new
+function recallSolutions(page) {
+  const { solutions = {} } = remembered().pages[page] ?? {};
+  for (const solution of document.querySelectorAll("details.solution[id]")) {
+    if (solutions[solution.id]) markOpened(solution);
+    solution.addEventListener("toggle", () => {
+      if (!solution.open || printing) return;
+      markOpened(solution);
+      remember((memory) => {
+        const own = (memory.pages[page] ??= {});
+        (own.solutions ??= {})[solution.id] = true;
+      });
+    });
+  }
+}
+
+function markOpened(solution) {
+  const line = solution.querySelector("summary");
+  if (line.querySelector(".opened")) return;
+  const mark = document.createElement("span");
+  mark.className = "opened";
+  mark.textContent = " · opened";
+  line.append(mark);
+}
+
+// "19.4 Worse by getting deeper", of a heading with its number and the sign of its link
+function titleOf(heading) {
+  const copy = heading.cloneNode(true);
+  copy.querySelector(".headerlink")?.remove();
+  const number = copy.querySelector(".section-number");
+  const words = number?.textContent.trim().replace(/\.$/, "") ?? "";
+  number?.remove();
+  return `${words} ${copy.textContent.trim()}`.trim();
+}
+
 // where the reader is, and which sections came into view; when all did, the page is read
 function follow(page) {
   const headings = [...document.querySelectorAll("article section > h2")];
@@ -50,10 +87,8 @@ function follow(page) {
   const watcher = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries.filter((entry) => entry.isIntersecting)) {
       unseen.delete(target);
-      const heading = target.cloneNode(true);
-      heading.querySelector(".headerlink")?.remove();
       remember((memory) => {
-        memory.last = { page, section: target.closest("section").id, title: heading.textContent.trim() };
+        memory.last = { page, section: target.closest("section").id, title: titleOf(target) };
         if (!unseen.size) (memory.pages[page] ??= {}).read = true;
       });
     }
@@ -106,6 +141,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const page = pageOf(location.href);
   if (isChapter(page)) {
     recallQuizzes(page);
+    recallSolutions(page);
     follow(page);
   }
   tick();

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from dlbook._files import write_atomically, write_text  # noqa: E402
 from website.parts import Part, read_parts  # noqa: E402
 
-FRONT = ("preface", "notation", "timeline")
+FRONT = ("preface", "map", "notation", "timeline")
 REFERENCE = {
     "playground": "",
     "claims": "",

@@ -64,7 +64,7 @@ def test_reading_time_counts_words_and_equations_but_no_solution_and_no_code(bui
     # 600 words at 200 a minute are 3 min, an equation 1 min; a few words of titles do not reach the next half minute
     built = build(PAGES)
     assert built.status == 0, built.log
-    assert times(built.page("page")) == "4 min to read · 2 exercises, solved"
+    assert times(built.page("page")) == "4 min to read · 2 exercises, 1 solved"
     assert times(built.page("short")) == "1 min to read"
 
 

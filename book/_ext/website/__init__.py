@@ -11,10 +11,13 @@ from website import (
     at_a_glance,
     benchmarks,
     bibliography,
+    book_map,
+    citing,
     claim_list,
     darkening,
     descriptions,
     downloads,
+    edition,
     execution,
     figures,
     fixes,
@@ -22,10 +25,13 @@ from website import (
     lightening,
     live,
     modules,
+    not_found,
     parts,
+    prerequisites,
     prompts,
     quiz,
     release,
+    reports,
     run_times,
     searching,
     signatures,
@@ -41,6 +47,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (figures, live, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
     for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions, darkening):
+        part.setup(app)
+    for part in (prerequisites, book_map, edition, citing, reports, not_found):
         part.setup(app)
     for part in (searching, lightening):
         part.setup(app)

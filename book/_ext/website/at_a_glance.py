@@ -20,6 +20,7 @@ from website.claim_list import results_of
 
 LOGGER = logging.getLogger(__name__)
 WORDS_A_MINUTE, SECONDS_AN_EQUATION, SECONDS_A_FIGURE = 200, 60, 10
+KINDS = {"exercise": {"exercise_node", "exercise_enumerable_node"}, "solution": {"solution_node"}}  # of sphinx-exercise
 
 
 class AtAGlance(SphinxDirective):
@@ -34,15 +35,15 @@ class AtAGlance(SphinxDirective):
                 raise self.error(f"at-a-glance needs the option :{name}:")
         rows = nodes.definition_list(classes=["at-a-glance"])
         rows += self.row("You will", self.parse(self.options["will"]))
-        rows += self.row("Needs", self.parse(self.options["needs"]))
+        rows += self.row("Needs", self.parse(self.options["needs"]), "needs")
         if "code" in self.options:
             rows += self.row("Code", self.modules(self.options["code"]))
         rows += self.row("Time", [nodes.inline(classes=["at-a-glance-times"])])
         return [rows]
 
-    def row(self, term: str, children: list[nodes.Node]) -> nodes.Node:
-        """Return one entry of the list."""
-        definition = nodes.definition("", nodes.paragraph("", "", *children))
+    def row(self, term: str, children: list[nodes.Node], *classes: str) -> nodes.Node:
+        """Return one entry of the list; from what stands in the one of class ``needs``, ``prerequisites`` collects."""
+        definition = nodes.definition("", nodes.paragraph("", "", *children), classes=list(classes))
         return nodes.definition_list_item("", nodes.term("", term), definition)
 
     def parse(self, text: str) -> list[nodes.Node]:
@@ -120,9 +121,14 @@ def reading_minutes(document: nodes.document) -> int:
 
 def count_exercises(document: nodes.document) -> int:
     """Return the number of exercises on a page."""
-    return sum(
-        1 for node in document.findall() if node.__class__.__name__ in {"exercise_node", "exercise_enumerable_node"}
-    )
+    return sum(1 for node in document.findall() if node.__class__.__name__ in KINDS["exercise"])
+
+
+def count_unsolved(document: nodes.document) -> int:
+    """Return the number of exercises on a page that no solution on it names."""
+    kinds = {name: [n for n in document.findall() if n.__class__.__name__ in names] for name, names in KINDS.items()}
+    solved = {node.get("target_label") for node in kinds["solution"]}
+    return sum(node.get("label") not in solved for node in kinds["exercise"])
 
 
 def claims_in_words(claims: list[Claim]) -> str:
@@ -131,6 +137,16 @@ def claims_in_words(claims: list[Claim]) -> str:
     noun = "claim" if len(claims) == 1 else "claims"
     fared = "all held" if not lost else f"{lost} did not hold"
     return f"{len(claims)} {noun}, {fared} in this build"
+
+
+def exercises_in_words(exercises: int, unsolved: int) -> str:
+    """Say how many exercises there are, and how many of them have a solution.
+
+    >>> exercises_in_words(6, 0), exercises_in_words(6, 1)
+    ('6 exercises, solved', '6 exercises, 5 solved')
+    """
+    solved = f"{exercises - unsolved} " if unsolved else ""
+    return f"{exercises} exercise{'s' * (exercises > 1)}, {solved}solved"
 
 
 def in_words(seconds: float) -> str:
@@ -149,9 +165,10 @@ def fill_in(app: Sphinx, document: nodes.document) -> None:
         result = results_of(app).get(app.env.docname)
         if result:
             parts.append(f"{in_words(result.cpu_seconds)} to run on one core")
-        exercises = count_exercises(document)
+        exercises, unsolved = count_exercises(document), count_unsolved(document)
+        app.env.metadata[app.env.docname].update(exercises=exercises, unsolved=unsolved)
         if exercises:
-            parts.append(f"{exercises} exercise{'s' * (exercises > 1)}, solved")
+            parts.append(exercises_in_words(exercises, unsolved))
         place += nodes.Text(" · ".join(parts))
         if result and result.claims:
             link = addnodes.pending_xref(

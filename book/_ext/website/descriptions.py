@@ -21,12 +21,18 @@ def shortened(text: str) -> str:
     return words if len(words) <= LONGEST else words[:LONGEST].rpartition(" ")[0] + " …"
 
 
-def describe(app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None) -> None:
-    """Add the description to the head of a page that has a paragraph."""
+def first_paragraph(document: nodes.document | None) -> str:
+    """Return the text of a page's first paragraph, "" where it has none."""
     paragraphs = document.findall(nodes.paragraph) if document is not None else iter(())
     first = next((node for node in paragraphs if isinstance(node.parent, nodes.section | nodes.container)), None)
-    if first is not None:
-        text = html.escape(shortened(first.astext()), quote=True)
+    return first.astext() if first is not None else ""
+
+
+def describe(app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None) -> None:
+    """Add the description to the head of a page that has a paragraph."""
+    first = first_paragraph(document)
+    if first:
+        text = html.escape(shortened(first), quote=True)
         context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{text}" />'
 
 

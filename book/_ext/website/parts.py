@@ -9,8 +9,13 @@ when a chapter arrives.  In the prose stand
     {count}`minutes`   "14 to 45", how long they take to read
     {count}`first`     a link to the first of them
     {count}`claims`    "310 claims, and none of them failed"
+    {count}`exercises` "280 exercises, all of them solved"
+    {count}`hours`     "15 hours", to read all that is written
+    {count}`running`   "22 minutes of one core", to run all of it
 """
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,12 +117,51 @@ def count_claims(app: Sphinx, docname: str) -> nodes.Node:
     return nodes.Text(f"{len(claims)} {noun}, and {fared}")
 
 
+def count_exercises(app: Sphinx, docname: str) -> nodes.Node:
+    """Say how many exercises the chapters have, and how many of them have a solution."""
+    pages = [app.env.metadata[page] for page in written(app)]
+    exercises, unsolved = (sum(page.get(name, 0) for page in pages) for name in ("exercises", "unsolved"))
+    noun = "exercise" if exercises == 1 else "exercises"
+    return nodes.Text(f"{exercises} {noun}, {f'{exercises - unsolved} of them' if unsolved else 'all of them'} solved")
+
+
+def minutes_of(app: Sphinx, pages: Iterable[str]) -> int:
+    """Return how many minutes it takes to read some pages."""
+    return sum(app.env.metadata[page].get("reading_minutes", 0) for page in pages)
+
+
+def in_hours(minutes: int) -> str:
+    """Return a time to plan with, to the next half hour.
+
+    >>> in_hours(20), in_hours(61), in_hours(95), in_hours(900)
+    ('½ hour', '1½ hours', '2 hours', '15 hours')
+    """
+    halves = -(-minutes // 30)
+    number = f"{halves // 2 or ''}{'½' * (halves % 2)}"
+    return f"{number} hour{'s' * (halves > 2)}"
+
+
+def count_hours(app: Sphinx, docname: str) -> nodes.Node:
+    """Return how long it takes to read all that is written."""
+    return nodes.Text(in_hours(minutes_of(app, written(app))))
+
+
+def count_running(app: Sphinx, docname: str) -> nodes.Node:
+    """Return how long all chapters ran when they were last executed; a build that executes nothing does not know."""
+    results = getattr(app, "dlbook_results", {})
+    seconds = sum(results[page].cpu_seconds for page in written(app) if page in results)
+    return nodes.Text(f"{math.ceil(seconds / 60)} minutes of one core" if seconds else "a time that was not measured")
+
+
 COUNTS = {
     "chapters": count_chapters,
     "planned": count_planned,
     "minutes": count_minutes,
     "first": first,
     "claims": count_claims,
+    "exercises": count_exercises,
+    "hours": count_hours,
+    "running": count_running,
 }
 
 
@@ -143,8 +187,12 @@ def card(app: Sphinx, part: Part, docname: str) -> nodes.Node:
             complete += nodes.list_item("", item)
         else:
             planned.append(title)
+    title = nodes.paragraph("", part.title, classes=["part-title"])
+    minutes = minutes_of(app, (page for page in written(app) if page.split("/")[1] == part.name))
+    if minutes:
+        title += nodes.inline("", f" {in_hours(minutes)}", classes=["part-hours"])
     children: list[nodes.Node] = [
-        nodes.paragraph("", part.title, classes=["part-title"]),
+        title,
         nodes.paragraph("", part.about),
     ]
     if complete.children:
