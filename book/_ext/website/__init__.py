@@ -20,6 +20,7 @@ from website import (
     folding,
     lightening,
     modules,
+    numbers,
     parts,
     prompts,
     quiz,
@@ -38,7 +39,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     bibliography.setup(app)
     for part in (figures, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
-    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions):
+    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions, numbers):
         part.setup(app)
     for part in (searching, lightening):
         part.setup(app)
