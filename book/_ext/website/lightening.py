@@ -43,6 +43,7 @@ SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searc
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
 BOX = re.compile(r"width: (\d+)px; height: (\d+)px;(?! aspect)")
 ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?!data:|https?:|#)(?P<path>[^)\"'?#]+)(?P<query>[^)\"']*)(?P=quote)\)")
+LIGHT_CODE, NOT_DARK_CODE = (f"html{theme} .highlight" for theme in ('[data-theme="light"]', ':not([data-theme="dark"])'))
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 IMPORT = re.compile(r"""@import (?:url\()?["']([^"':]+)["']\)?;""")
 UNUSED = re.compile(  # an icon's letter, the fonts that hold those letters
@@ -114,7 +115,8 @@ def joined_styles(files: list[Path], static: Path) -> str:
         text = IMPORT.sub(lambda found: style(file.parent / found[1]), ADDRESS.sub(address, text))
         return re.sub(r"\s*\n\s*", "\n", text).strip()
 
-    return "\n".join(style(file) for file in files)
+    # without a script no theme is set: code has then its light colors
+    return "\n".join(style(file) for file in files).replace(LIGHT_CODE, NOT_DARK_CODE)
 
 
 def joined_scripts(files: list[Path]) -> str:
