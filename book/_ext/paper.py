@@ -30,7 +30,9 @@ BEGIN = 4  # the page on which the first chapter begins, if a title and two page
 # On paper: what is read. The claims, running times, benchmarks and the API are looked up, on the site.
 LEFT_OUT = ("book/claims", "book/run-times", "book/benchmarks", "book/api")
 WIDTH = 597  # CSS pixels between the margins of print.css on A4: 210 - 2 * 26 mm
-PRINT_BUTTON = re.compile(r'<button onclick="window\.print\(\)"\s*class="([^"]*)"\s*title="Print to PDF"(.*?)</button>', re.S)
+PRINT_BUTTON = re.compile(
+    r'<button onclick="window\.print\(\)"\s*class="([^"]*)"\s*title="Print to PDF"(.*?)</button>', re.S
+)
 BOOK_LINK = re.compile(r'\n?<p class="book-pdf">.*?</p>')
 START = '<div class="start docutils container">'
 SHELL = """<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>

@@ -14,8 +14,17 @@ TOKEN = re.compile(r"<span(?P<attributes>[^>]*)>|(?P<end></span>)|[^<]+|<[^>]*>"
 CLASSES = re.compile(r'class="([^"]*)"')
 LONGEST = 16  # letters of a formula that stays on one line
 LONGEST_IN_BRACKETS = 24
-PLAIN = {"mord", "mbin", "mrel", "mopen", "mclose", "mpunct", "mop", "mtight"}  # no rule of katex.css speaks of them alone
-AROUND = re.compile(r"(?:mord|mbin|mrel|mopen|mclose|mpunct|mop|mtight|base|minner|sizing|(?:reset-)?size\d+)$")
+PLAIN = {
+    "mord",
+    "mbin",
+    "mrel",
+    "mopen",
+    "mclose",
+    "mpunct",
+    "mop",
+    "mtight",
+}  # no rule of katex.css speaks of them alone
+AROUND = re.compile(r"(?:mord|mbin|mrel|mopen|mclose|mpunct|mop|mtight|base|minner)$")
 
 
 @dataclass
@@ -73,7 +82,13 @@ def read(page: str, start: int) -> tuple[Span, int]:
 def is_plain(span: Span, around: Span) -> bool:
     """Tell whether an element looks like its content alone."""
     bare = set(span.classes) <= PLAIN and "style" not in span.attributes
-    return bare and bool(span.classes) and "style" not in around.attributes and bool(around.classes) and all(map(AROUND.match, around.classes))
+    return (
+        bare
+        and bool(span.classes)
+        and "style" not in around.attributes
+        and bool(around.classes)
+        and all(map(AROUND.match, around.classes))
+    )
 
 
 def unwrap(span: Span) -> None:
@@ -82,7 +97,9 @@ def unwrap(span: Span) -> None:
     for child in span.children:
         if isinstance(child, Span):
             unwrap(child)
-            if is_plain(child, span) and all(isinstance(part, str) for part in child.children):
+            # texts that meet would be one run, whose letters lie a 64th of a pixel off
+            apart = not children or isinstance(children[-1], Span)
+            if apart and is_plain(child, span) and all(isinstance(part, str) for part in child.children):
                 children += child.children
                 continue
         children.append(child)

@@ -20,6 +20,8 @@ from pathlib import Path
 from PIL import Image
 from sphinx.application import Sphinx
 
+from website.formulas import mend
+
 PHOTOGRAPH = 150_000  # bytes above which a picture without loss is tried with it
 FONTS = {  # what a page needs to have in it for a font to be asked for at once
     "fonts/source-serif-4-latin-wght-normal.woff2": "<p",
@@ -43,7 +45,9 @@ SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searc
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
 BOX = re.compile(r"width: (\d+)px; height: (\d+)px;(?! aspect)")
 ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?!data:|https?:|#)(?P<path>[^)\"'?#]+)(?P<query>[^)\"']*)(?P=quote)\)")
-LIGHT_CODE, NOT_DARK_CODE = (f"html{theme} .highlight" for theme in ('[data-theme="light"]', ':not([data-theme="dark"])'))
+LIGHT_CODE, NOT_DARK_CODE = (
+    f"html{theme} .highlight" for theme in ('[data-theme="light"]', ':not([data-theme="dark"])')
+)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 IMPORT = re.compile(r"""@import (?:url\()?["']([^"':]+)["']\)?;""")
 UNUSED = re.compile(  # an icon's letter, the fonts that hold those letters
@@ -219,7 +223,7 @@ class Lightener:
         paths = icon_paths(script.read_text("utf8"), names) if names else {}
         for path, page in pages.items():
             root = "../" * (len(path.relative_to(self.site).parts) - 1)
-            light = self.images(unwrap(draw_icons(page, paths)), path.parent)
+            light = self.images(mend(unwrap(draw_icons(page, paths))), path.parent)
             path.write_text(self.scripts(self.styles(light, path.parent, root), path.parent, root), "utf8")
         for before, after in self.pictures.items():
             if before != after:
