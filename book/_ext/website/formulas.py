@@ -1,9 +1,9 @@
 """Make the formulas that KaTeX typeset break where a reader would break them, out of fewer elements.
 
 KaTeX lets a line end after every relation and every sign, in brackets as well.  Here a short formula keeps to one line,
-and a longer one is not broken within brackets that fit on a phone.  Elements that change nothing of what is seen, such as
-``<span class="mord">2</span>``, become what is in them: a tenth of all elements of a page of mathematics.  The MathML,
-which those hear who do not see, is not touched.
+and a longer one is not broken within brackets that fit on a phone.  Elements that change no pixel of what is
+seen, such as many a ``<span class="mord">2</span>``, become what is in them.  The MathML, which those hear who do not
+see, is not touched.
 """
 
 import re

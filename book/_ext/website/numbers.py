@@ -1,4 +1,4 @@
-"""Typeset numbers in running text: 3e-17 as a power of ten, and one space, at which no line breaks, before a percent sign.
+"""Typeset numbers in running text: 3e-17 as a power of ten, and a space that does not break before a percent sign.
 
 Numbers that a chapter computes reach the prose as Python formats them. Code, its output and formulas stay as they are.
 """
@@ -15,7 +15,7 @@ VERBATIM = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, no
 
 
 def power_of_ten(digits: str, exponent: str) -> nodes.inline:
-    """Return a number as it is printed in books; a factor of one is left out.
+    r"""Return a number as it is printed in books; a factor of one is left out.
 
     >>> power_of_ten("3", "-17").astext(), power_of_ten("1", "+06").astext()
     ('3\xa0×\xa010−17', '106')
@@ -26,7 +26,7 @@ def power_of_ten(digits: str, exponent: str) -> nodes.inline:
 
 
 def typeset(text: str) -> list[nodes.Node]:
-    """Return a text as nodes.
+    r"""Return a text as nodes.
 
     >>> [node.astext() for node in typeset("within 2e-16 of it, 5% less")]
     ['within ', '2\xa0×\xa010−16', ' of it, 5\xa0% less']
