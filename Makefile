@@ -16,7 +16,7 @@ ONLY     ?=
 export OMP_NUM_THREADS := 1
 unexport MPLBACKEND
 
-.PHONY: book test readme lint check claims serve watch bench reproduce weigh mutate lock chapter contents clean
+.PHONY: book test readme lint check claims serve watch bench reproduce weigh pdf mutate lock chapter contents clean
 .DEFAULT_GOAL := book
 
 $(STAMP): requirements.lock pyproject.toml
@@ -63,6 +63,9 @@ reproduce: $(STAMP)  ## execute chapters once more and compare every output bit 
 
 weigh: $(TOOLS)  ## load every page of the built site as a slow machine would, and print what it weighs
 	@$(BIN)/python book/_ext/weigh.py --check $(ONLY)
+
+pdf: $(TOOLS) book  ## print the chapters and the book as PDFs, by Chromium, and link them from the site; ONLY="book/convolution/lenet"
+	@$(BIN)/python book/_ext/paper.py $(ONLY)
 
 mutate: $(TOOLS)  ## plant faults in a module and count those that no test sees: make mutate MODULE=dlbook/...
 	@$(BIN)/python tests/mutate.py $(MODULE)

@@ -101,6 +101,12 @@ def is_photograph(path: Path) -> bool:
     return head[:3] == b"\xff\xd8\xff" or (head[:4] == b"RIFF" and head[12:16] == b"VP8 ")
 
 
+def chromium() -> str | None:
+    """Return the browser of this machine, best the shell without windows; the variable CHROMIUM names another."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
 @contextlib.contextmanager
 def served(site: Path) -> Iterator[str]:
     """Serve a folder on this machine."""
@@ -180,18 +186,16 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=ROOT / "_build" / "html")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a limit is not kept")
     options = parser.parse_args()
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     site = options.site.resolve()
     pages = options.pages or sorted(str(path.relative_to(site)) for path in (site / "book").rglob("*.html"))
-    if not chromium or not pages:
+    if not chromium() or not pages:
         print("weighing needs Chromium and a built site: run `make book` first", file=sys.stderr)
         return 1
     from playwright.sync_api import sync_playwright
 
     with served(site) as address, sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         weights = [weigh(browser, address, site, page) for page in pages]
         for i, weight in enumerate(weights):
             if weight.shift > WORST["shift"]:  # a busy machine may bring a font late: once more

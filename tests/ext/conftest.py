@@ -17,7 +17,7 @@ import sys
 sys.path.insert(0, {ext!r})
 extensions = ["myst_nb", "sphinx_exercise", "sphinx_proof", "sphinxcontrib.katex", "sphinx_codeautolink",
               "website.fixes", "website.figures", "website.live", "website.quiz", "website.at_a_glance", "website.folding",
-              "website.parts", "website.release"]
+              "website.parts", "website.release", "website.numbers"]
 root_doc = "index"
 numfig = True
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath", "substitution"]

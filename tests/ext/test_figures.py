@@ -1,3 +1,4 @@
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -56,3 +57,35 @@ def test_an_image_without_words_is_a_warning_with_its_line(build: Callable):
         assert f"{name}.md:3: WARNING: a figure has no alt text" in built.log, built.log
     assert built.log.count("WARNING") == 3
     assert 'alt="A grey square"' in built.page("good")
+
+
+DRAWING = """# Page
+
+:::{drawing} fig-sketch
+:class: diagram
+
+```{raw} html
+<svg viewBox="0 0 1 1"><path d="M0 0h1"/></svg>
+```
+
+**It is a line.** One unit *long*.
+:::
+
+See {numref}`fig-sketch`.
+"""
+
+
+def test_a_drawing_has_number_label_and_caption_as_other_figures(build: Callable):
+    built = build({"page": DRAWING})
+    assert built.status == 0, built.log
+    page = built.page("page")
+    assert re.search(r'<figure class="[^"]*diagram[^"]*" id="fig-sketch">\s*<svg', page), page
+    caption = re.search(r"<figcaption>(.*?)</figcaption>", page, re.S)
+    assert caption is not None
+    assert "<strong>It is a line.</strong> One unit <em>long</em>." in caption[1]
+    assert re.search(r'caption-number">Fig. \d+ ', caption[1])
+    assert re.search(r'href="#fig-sketch"><span class="std std-numref">Fig. \d+<', page)
+    broken = build(
+        {"page": DRAWING.replace("**It is a line.** One unit *long*.\n", "").replace("See {numref}`fig-sketch`.", "")}
+    )
+    assert "a drawing ends with a paragraph" in broken.log

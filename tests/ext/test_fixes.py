@@ -261,3 +261,9 @@ def test_pybtex_reads_the_entry_points_once():
     assert pybtex.plugin.find_plugin("pybtex.style.formatting", "plain") is first
     after = pybtex.plugin.entry_points.cache_info()
     assert (after.misses, after.hits > before.hits) == (before.misses, True)
+
+
+def test_a_corner_of_a_table_that_heads_nothing_is_no_header():
+    context = {"body": '<tr><th class="head text-left"><p></p></th><th class="head"></th><th class="head">a</th></tr>'}
+    fixes.name_lists(None, "page", "page.html", context, None)  # type: ignore[arg-type]
+    assert context["body"] == '<tr><td class="head text-left"></td><td class="head"></td><th class="head">a</th></tr>'

@@ -49,3 +49,13 @@ def test_all_is_open_on_the_single_page(build: Callable):
 def test_short_keeps_number_and_drops_title():
     assert short("Solution to Exercise 12.3 (★★ Prove (a) and (b))") == "Solution to Exercise 12.3"
     assert short("Note") == "Note"
+
+
+def test_stars_are_explained_before_the_first_exercise_that_has_them(build: Callable):
+    exercise = "::::{{exercise}} {}\n:label: {}\nDo.\n::::\n\n"
+    starred = exercise.format("★ One", "ex-one") + exercise.format("★★★★ Four", "ex-four")
+    page = build({"page": f"# Page\n\n{starred}", "plain": "# Plain\n\n" + exercise.format("None", "ex-none")})
+    assert page.page("page").count("stars-key") == 1
+    assert '<p class="stars-key">★ minutes · ★★★★ a project of days</p>' in page.page("page")
+    assert page.page("page").index("stars-key") < page.page("page").index("★ One")
+    assert "stars-key" not in page.page("plain")

@@ -26,6 +26,7 @@ from website import (
     live,
     modules,
     not_found,
+    numbers,
     parts,
     prerequisites,
     prompts,
@@ -46,7 +47,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     bibliography.setup(app)
     for part in (figures, live, quiz, at_a_glance, execution, claim_list, downloads, run_times, benchmarks):
         part.setup(app)
-    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions, darkening):
+    for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions, darkening, numbers):
         part.setup(app)
     for part in (prerequisites, book_map, edition, citing, reports, not_found):
         part.setup(app)

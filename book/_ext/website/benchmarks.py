@@ -46,7 +46,17 @@ class Benchmarks(SphinxDirective):
 
 def _ms(times: dict[str, float]) -> str:
     median, low, high = (1000 * times[key] for key in ("median", "low", "high"))
-    return f"{median:.3g} ({low:.3g}–{high:.3g})"
+    return f"{_three_digits(median)} ({_three_digits(low)}–{_three_digits(high)})"
+
+
+def _three_digits(number: float) -> str:
+    """Return a number to three digits, never as a power of ten.
+
+    >>> _three_digits(3314.0), _three_digits(0.012345)
+    ('3,310', '0.0123')
+    """
+    rounded = float(f"{number:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
 
 
 def _mb(times: dict[str, float | None]) -> str:

@@ -8,8 +8,10 @@ import struct
 from pathlib import Path, PurePosixPath
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
 PIXELS_AN_INCH = 200
 LOGGER = logging.getLogger(__name__)
@@ -27,6 +29,28 @@ def png_dimensions(head: bytes) -> tuple[int, int]:
         raise ValueError("no PNG")
     width, height = struct.unpack(">II", head[16:24])
     return width, height
+
+
+class Drawing(SphinxDirective):
+    """A figure whose picture is written into the page, as SVG in ``{raw} html``; the last paragraph is its caption.
+
+    Its argument is its label: it is numbered and referred to as every other figure.
+    """
+
+    required_arguments = 1
+    option_spec = {"class": directives.class_option}  # noqa: RUF012  (docutils reads a plain dictionary)
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the figure."""
+        figure = nodes.figure(classes=self.options.get("class", []), names=[self.arguments[0]])
+        self.state.nested_parse(self.content, self.content_offset, figure)
+        if not figure.children or not isinstance(figure.children[-1], nodes.paragraph):
+            raise self.error("a drawing ends with a paragraph, its caption")
+        figure[-1] = nodes.caption("", "", *figure.children[-1].children)
+        self.set_source_info(figure)
+        self.state.document.note_explicit_target(figure, figure)
+        return [figure]
 
 
 def png_size(path: Path) -> tuple[int, int]:
@@ -89,4 +113,5 @@ def look_at_images(app: Sphinx, document: nodes.document) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register with Sphinx."""
+    app.add_directive("drawing", Drawing)
     app.connect("doctree-read", look_at_images)

@@ -22,6 +22,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 from dlbook.notebooks.markup import MACROS
 
+EMPTY_HEADER = re.compile(r"<th( class=\"[^\"]*\")?>\s*(?:<p>\s*</p>)?\s*</th>")
+
 
 def let_codeautolink_pass_sections_without_title() -> None:
     """Keep sphinx-codeautolink 0.19 from popping an empty stack.
@@ -197,6 +199,7 @@ def name_lists(app: Sphinx, page: str, template: str, context: dict[str, Any], d
     """
     if "body" in context:
         body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        body = EMPTY_HEADER.sub(r"<td\1></td>", body)  # a corner of a table that heads nothing
         context["body"] = re.sub(r'<dt class="sig .*?</dt>', lambda found: lines_as_spans(found[0]), body, flags=re.S)
 
 

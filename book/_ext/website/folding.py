@@ -35,14 +35,18 @@ class Fold(SphinxPostTransform):
                 box.replace_self(fold)
 
 
+STARS = {1: "minutes", 2: "an hour", 3: "an evening", 4: "a project of days"}  # as the preface says
+
+
 class NameExercises(SphinxPostTransform):
-    """Write "Exercise 3 ★ Predict" and not "Exercise 3 (★ Predict)"."""
+    """Write "Exercise 3 ★ Predict" and not "Exercise 3 (★ Predict)"; say before the first what the stars mean."""
 
     default_priority = 30
     formats = ("html",)
 
     def run(self, **kwargs: Any) -> None:
-        """Take the parentheses away."""
+        """Take the parentheses away, and explain those stars that the page has."""
+        first, efforts = None, set()
         for title in self.document.findall(nodes.title):
             parts = title.children
             if (
@@ -51,6 +55,13 @@ class NameExercises(SphinxPostTransform):
                 and (parts[0], parts[-1]) == (" (", ")")
             ):
                 title.children = parts[1:-1]
+            if "exercise" in title.parent.get("classes", []) and "★" in title.astext():
+                first = title.parent if first is None else first
+                efforts.add(title.astext().count("★"))
+        if first is not None:
+            shown = [f"{'★' * count} {effort}" for count, effort in STARS.items() if count in efforts]
+            key = nodes.paragraph("", " · ".join(shown), classes=["stars-key"])
+            first.parent.insert(first.parent.index(first), key)
 
 
 def short(title: str) -> str:

@@ -20,6 +20,8 @@ from pathlib import Path
 from PIL import Image
 from sphinx.application import Sphinx
 
+from website.formulas import mend
+
 PHOTOGRAPH = 150_000  # bytes above which a picture without loss is tried with it
 FONTS = {  # what a page needs to have in it for a font to be asked for at once
     "fonts/source-serif-4-latin-wght-normal.woff2": "<p",
@@ -44,6 +46,9 @@ LINK = re.compile(r'<a class="[^"]*\bimage-reference\b[^"]*" href="(?P<source>[^
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
 BOX = re.compile(r"width: (\d+)px; height: (\d+)px;(?! aspect)")
 ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?!data:|https?:|#)(?P<path>[^)\"'?#]+)(?P<query>[^)\"']*)(?P=quote)\)")
+LIGHT_CODE, NOT_DARK_CODE = (
+    f"html{theme} .highlight" for theme in ('[data-theme="light"]', ':not([data-theme="dark"])')
+)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 IMPORT = re.compile(r"""@import (?:url\()?["']([^"':]+)["']\)?;""")
 UNUSED = re.compile(  # an icon's letter, the fonts that hold those letters
@@ -115,7 +120,8 @@ def joined_styles(files: list[Path], static: Path) -> str:
         text = IMPORT.sub(lambda found: style(file.parent / found[1]), ADDRESS.sub(address, text))
         return re.sub(r"\s*\n\s*", "\n", text).strip()
 
-    return "\n".join(style(file) for file in files)
+    # without a script no theme is set: code has then its light colors
+    return "\n".join(style(file) for file in files).replace(LIGHT_CODE, NOT_DARK_CODE)
 
 
 def joined_scripts(files: list[Path]) -> str:
@@ -222,7 +228,7 @@ class Lightener:
         paths = icon_paths(script.read_text("utf8"), names) if names else {}
         for path, page in pages.items():
             root = "../" * (len(path.relative_to(self.site).parts) - 1)
-            light = self.images(unwrap(draw_icons(page, paths)), path.parent)
+            light = self.images(mend(unwrap(draw_icons(page, paths))), path.parent)
             path.write_text(self.scripts(self.styles(light, path.parent, root), path.parent, root), "utf8")
         for before, after in self.pictures.items():
             if before != after:

@@ -1,0 +1,141 @@
+"""Make the formulas that KaTeX typeset break where a reader would break them, out of fewer elements.
+
+KaTeX lets a line end after every relation and every sign, in brackets as well.  Here a short formula keeps to one line,
+and a longer one is not broken within brackets that fit on a phone.  Elements that change no pixel of what is
+seen, such as many a ``<span class="mord">2</span>``, become what is in them.  The MathML, which those hear who do not
+see, is not touched.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+DRAWN = '<span class="katex-html" aria-hidden="true">'
+TOKEN = re.compile(r"<span(?P<attributes>[^>]*)>|(?P<end></span>)|[^<]+|<[^>]*>")
+CLASSES = re.compile(r'class="([^"]*)"')
+LONGEST = 16  # letters of a formula that stays on one line
+LONGEST_IN_BRACKETS = 24
+PLAIN = {
+    "mord",
+    "mbin",
+    "mrel",
+    "mopen",
+    "mclose",
+    "mpunct",
+    "mop",
+    "mtight",
+}  # no rule of katex.css speaks of them alone
+AROUND = re.compile(r"(?:mord|mbin|mrel|mopen|mclose|mpunct|mop|mtight|base|minner)$")
+
+
+@dataclass
+class Span:
+    """An element of a formula; its children are elements or text."""
+
+    attributes: str
+    children: list["Span | str"] = field(default_factory=list)
+
+    @property
+    def classes(self) -> list[str]:
+        found = CLASSES.search(self.attributes)
+        return found[1].split() if found else []
+
+    def html(self) -> str:
+        """Return it as it was written."""
+        return f"<span{self.attributes}>{self.inner()}</span>"
+
+    def inner(self) -> str:
+        """Return what stands in it."""
+        return "".join(child if isinstance(child, str) else child.html() for child in self.children)
+
+    def text(self) -> str:
+        """Return the letters in it."""
+        return re.sub(r"<[^>]*>|​", "", self.inner())
+
+    def count(self, name: str) -> int:
+        """Return how many elements in it have a class."""
+        inner = sum(child.count(name) for child in self.children if isinstance(child, Span))
+        return inner + (name in self.classes)
+
+
+def read(page: str, start: int) -> tuple[Span, int]:
+    """Return the element that begins at ``start`` of a page, and where it ends.
+
+    >>> read('<span class="a">b<span>c</span></span>d', 0)[1]
+    38
+    """
+    stack: list[Span] = []
+    for token in TOKEN.finditer(page, start):
+        if token["attributes"] is not None:
+            span = Span(token["attributes"])
+            if stack:
+                stack[-1].children.append(span)
+            stack.append(span)
+        elif token["end"]:
+            span = stack.pop()
+            if not stack:
+                return span, token.end()
+        else:
+            stack[-1].children.append(token[0])
+    raise ValueError("a formula does not end")
+
+
+def is_plain(span: Span, around: Span) -> bool:
+    """Tell whether an element looks like its content alone."""
+    bare = set(span.classes) <= PLAIN and "style" not in span.attributes
+    return (
+        bare
+        and bool(span.classes)
+        and "style" not in around.attributes
+        and bool(around.classes)
+        and all(map(AROUND.match, around.classes))
+    )
+
+
+def unwrap(span: Span) -> None:
+    """Put what is in plain elements in their place."""
+    children: list[Span | str] = []
+    for child in span.children:
+        if isinstance(child, Span):
+            unwrap(child)
+            # texts that meet would be one run, whose letters lie a 64th of a pixel off
+            apart = not children or isinstance(children[-1], Span)
+            if apart and is_plain(child, span) and all(isinstance(part, str) for part in child.children):
+                children += child.children
+                continue
+        children.append(child)
+    span.children = children
+
+
+def hold(drawn: Span) -> None:
+    """Keep a short formula, or brackets in a longer one, together."""
+    bases = [child for child in drawn.children if isinstance(child, Span)]
+    if len(bases) < 2 or len(bases) != len(drawn.children):
+        return
+    groups: list[list[Span]] = []
+    depth = 0
+    for base in bases:
+        if depth > 0:
+            groups[-1].append(base)
+        else:
+            groups.append([base])
+        depth = max(0, depth + base.count("mopen") - base.count("mclose"))
+    if len(drawn.text()) <= LONGEST:
+        groups = [bases]
+    drawn.children = []
+    for group in groups:
+        together = len(group) > 1 and sum(len(base.text()) for base in group) <= LONGEST_IN_BRACKETS
+        drawn.children += [Span(' class="hold"', list(group))] if together else group
+
+
+def mend(page: str) -> str:
+    """Rewrite all formulas of a page."""
+    parts, end = [], 0
+    while (start := page.find(DRAWN, end)) >= 0:
+        drawn, after = read(page, start)
+        begin = page.rfind('<span class="katex">', 0, start)
+        if not page.endswith('<span class="katex-display">', 0, begin):
+            hold(drawn)
+        unwrap(drawn)
+        parts += [page[end:start], drawn.html()]
+        end = after
+    return "".join([*parts, page[end:]])

@@ -1,0 +1,49 @@
+"""Formulas break where a reader would break them, and their picture stays."""
+
+import re
+from collections.abc import Callable
+
+from website.formulas import DRAWN, mend, read
+
+PAGE = """# Page
+
+Short $a + b = c$, long $f(x + y) = \\alpha + \\beta + \\gamma + \\delta + \\epsilon + (\\zeta + \\eta) + \\theta + \\iota$.
+
+$$f(x + y) = z^2$$ (eq-f)
+"""
+
+
+def held(page: str) -> list[str]:
+    """Return the letters of each group that does not break."""
+    found, start = [], 0
+    while (start := page.find('<span class="hold"><span class="base">', start)) >= 0:
+        span, start = read(page, start)
+        found.append(span.text())
+    return found
+
+
+def test_short_formulas_and_brackets_keep_together_and_displays_are_left_alone(build: Callable):
+    page = mend(build({"page": PAGE}).page("page"))
+    assert held(page) == ["a+b=c", "f(x+y)=", "+(ζ+η)+"] or held(page) == ["a+b=c", "f(x+y)=", "(ζ+η)+"]
+
+
+def test_what_is_heard_stays_and_so_does_every_letter_that_is_seen(build: Callable):
+    before = build({"page": PAGE}).page("page")
+    after = mend(before)
+    letters, heard = (re.compile(r"<[^>]*>"), re.compile(r"<math.*?</math>", re.S))
+    assert letters.sub("", after) == letters.sub("", before)
+    assert heard.findall(after) == heard.findall(before) != []
+    assert after.count("<span") < 0.97 * before.count("<span")
+    assert mend("no formula") == "no formula"
+
+
+def test_only_plain_elements_go_and_no_two_texts_meet():
+    base = '<span class="base"><span class="strut" style="height:1em;"></span>{}</span>'
+    inside = (
+        '<span class="mopen">(</span><span class="mord">2</span><span class="mord mathnormal">x</span>'
+        '<span class="mclose">)</span><span class="vlist"><span style="top:1em;"><span class="mord">3</span></span></span>'
+    )
+    start = '<span class="katex-display"><span class="katex"><span class="katex-mathml"></span>'
+    page = f"{start}{DRAWN}{base.format(inside)}</span></span></span>"
+    wanted = inside.replace('<span class="mopen">(</span>', "(").replace('<span class="mclose">)</span>', ")")
+    assert mend(page) == f"{start}{DRAWN}{base.format(wanted)}</span></span></span>"
