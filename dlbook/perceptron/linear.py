@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from dlbook._checks import finite_table
 
-__all__ = ["MulticlassPerceptron", "Pass", "SoftmaxRegression", "one_pass"]
+__all__ = ["MulticlassPerceptron", "Pass", "SoftmaxRegression", "one_pass", "sum_of_versions"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -84,6 +84,37 @@ def _one_pass(x: Floats, y: Integers, order: Integers, weight: Floats, bias: Flo
             mistakes.append(i)
             rivals.append(rival)
     return Pass(weight, bias, np.array(mistakes, dtype=np.int64), np.array(rivals, dtype=np.int64))
+
+
+def sum_of_versions(done: Pass, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Add up the weights as they stood after each example of a pass; divided by n, their mean.
+
+    A correction at row i is in all n versions but the first i, so the last version, n times, is too much by i of it.
+
+    Parameters
+    ----------
+    done : Pass
+        What :func:`one_pass` made of these examples.
+    x : (n, d)
+    y : (n,)
+
+    Returns
+    -------
+    weight : (k, d)
+    bias : (k,)
+
+    Examples
+    --------
+    >>> x, y = [[0, 2], [1, 0]], [0, 1]  # after the first, weight[1] is (0, -2), after the second (1, -2)
+    >>> sum_of_versions(one_pass(x, y, np.zeros((2, 2)), np.zeros(2)), x, y)[0][1]
+    array([ 1., -4.])
+    """
+    x = finite_table("x", x)
+    y = _classes(y, len(x), len(done.weight))
+    classes, missing = np.eye(len(done.weight)), done.mistakes[:, None]
+    late = missing * (classes[y[done.mistakes]] - classes[done.rivals])  # (m, k) +i right class, -i rival
+    n = len(x)
+    return n * done.weight - late.T @ x[done.mistakes], n * done.bias - late.sum(axis=0)
 
 
 class MulticlassPerceptron:

@@ -24,6 +24,7 @@ __all__ = [
     "in_hull",
     "is_separable",
     "nearest_hull_points",
+    "separable_prefix",
     "separating_hyperplane",
 ]
 
@@ -101,6 +102,42 @@ def is_separable(c: ArrayLike, d: ArrayLike) -> bool:
     center = np.vstack([c, d]).mean(axis=0)
     extent = _extent(np.vstack([c, d]))
     return _program(c - center, d - center, extent)[0] > TOLERANCE * extent
+
+
+def separable_prefix(x: ArrayLike, positive: ArrayLike) -> int:
+    """Return the largest n for which a hyperplane separates the first n examples by their labels.
+
+    Once it cannot, it cannot with more examples either: n is doubled until that happens, and then found by bisection.
+
+    Parameters
+    ----------
+    x : (n, d)
+    positive : bool (n,)
+
+    Examples
+    --------
+    >>> separable_prefix([[0, 0], [1, 1], [0, 1], [1, 0], [2, 2]], [False, False, True, True, True])  # four make XOR
+    3
+    """
+    x, labels = finite_table("x", x), np.asarray(positive)
+    if labels.shape != (len(x),) or labels.dtype != bool:
+        raise ValueError(f"positive is bool ({len(x)},), found {labels.dtype} {labels.shape}")
+
+    def separable(n: int) -> bool:
+        c, d = x[:n][labels[:n]], x[:n][~labels[:n]]
+        return not len(c) or not len(d) or is_separable(c, d)
+
+    low, high = 1, 2  # the first ``low`` are separable
+    while high < len(x) and separable(high):
+        low, high = high, 2 * high
+    if high >= len(x):
+        if separable(len(x)):
+            return len(x)
+        high = len(x)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if separable(middle) else (low, middle)
+    return low
 
 
 def common_point(c: ArrayLike, d: ArrayLike) -> Nearest | None:

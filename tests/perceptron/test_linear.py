@@ -11,7 +11,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from dlbook.perceptron.linear import MulticlassPerceptron, SoftmaxRegression, one_pass
+from dlbook.perceptron.linear import MulticlassPerceptron, SoftmaxRegression, one_pass, sum_of_versions
 from dlbook.perceptron.perceptron import Perceptron
 
 RNG = np.random.default_rng(0)
@@ -84,6 +84,19 @@ def test_a_stream_in_parts_is_the_stream_and_the_start_is_kept():
     steps = np.eye(3)[Y[whole.mistakes]] - np.eye(3)[whole.rivals]  # what the returned corrections add up to
     assert np.allclose(whole.weight, start + steps.T @ X[whole.mistakes])
     assert np.allclose(whole.bias, steps.sum(axis=0))
+
+
+def test_sum_of_versions_is_that_of_the_weights_after_each_example():
+    weight, bias = RNG.normal(size=(3, 5)), RNG.normal(size=3)
+    done = one_pass(X, Y, weight, bias)
+    total, total_bias = np.zeros((3, 5)), np.zeros(3)
+    for i in range(len(X)):
+        weight, bias, *_ = one_pass(X[i : i + 1], Y[i : i + 1], weight, bias)
+        total, total_bias = total + weight, total_bias + bias
+    found = sum_of_versions(done, X, Y)
+    assert len(done.mistakes) > 5
+    np.testing.assert_allclose(found[0], total, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(found[1], total_bias, rtol=1e-10, atol=1e-10)
 
 
 def test_the_same_generator_gives_the_same_order():

@@ -16,6 +16,7 @@ from dlbook.perceptron.separability import (
     in_hull,
     is_separable,
     nearest_hull_points,
+    separable_prefix,
     separating_hyperplane,
 )
 
@@ -120,6 +121,25 @@ def test_the_separable_labelings_of_points_in_general_position_are_covers_count(
     signs = np.array(list(itertools.product([False, True], repeat=n)))
     found = sum(s.all() or not s.any() or is_separable(x[s], x[~s]) for s in signs)
     assert found == 2 * sum(comb(n - 1, k) for k in range(width + 1))
+
+
+@pytest.mark.parametrize("n", [3, 13, 29])
+def test_separable_prefix_is_the_last_n_that_a_linear_program_separates(n):
+    rng = np.random.default_rng(n)
+    for _ in range(10):
+        x, positive = rng.normal(size=(n, 2)), rng.random(n) < 0.5
+        whole = [m for m in range(1, n + 1) if positive[:m].all() or not positive[:m].any()]
+        separable = [
+            m for m in range(1, n + 1) if m in whole or is_separable(x[:m][positive[:m]], x[:m][~positive[:m]])
+        ]
+        assert separable_prefix(x, positive) == max(separable) == len(separable)
+
+
+def test_separable_prefix_of_separable_examples_is_all_of_them_and_labels_are_bool():
+    x = np.arange(11.0)[:, None]
+    assert separable_prefix(x, x[:, 0] > 6) == 11 == separable_prefix(x, np.ones(11, bool))
+    with pytest.raises(ValueError, match="positive is bool"):
+        separable_prefix(x, np.ones(11))
 
 
 def test_touching_hulls_are_not_strictly_separable():
