@@ -7,7 +7,6 @@ lie: in the metadata of the PNG, in its pixels.  Nothing is drawn a second time 
 
 from collections.abc import Iterator
 from math import ceil, floor
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import Collection
@@ -77,9 +76,6 @@ def _is_picture(artist: AxesImage | Collection) -> bool:
         return False
     if isinstance(artist, ContourSet) and not artist.filled:
         return False
-    values: Any = artist.get_array()
-    if isinstance(artist, AxesImage) and values.ndim == 3:  # colors themselves
-        return True
     cmap = artist.get_cmap()
     return not (isinstance(cmap, ListedColormap) and cmap.N <= CATEGORIES)
 

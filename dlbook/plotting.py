@@ -135,13 +135,13 @@ def use_style() -> None:
     shell: Any = get_ipython()
     if shell is None or "png" not in inline.figure_formats:
         return
-    import matplotlib_inline.backend_inline  # noqa: F401 -- it sets its own way to print when it is first imported
 
     def print_with_boxes(figure: Figure) -> tuple[str, dict[str, list[Box]]]:
         """Return the PNG in base64 and what goes with it."""
         png = print_figure(figure, fmt="png", base64=True, bbox_inches=None)
         return png, {KEY: boxes(figure)}
 
+    # in the place of the backend's own way, which was set when its package was imported
     shell.display_formatter.formatters["image/png"].for_type(Figure, print_with_boxes)
 
 

@@ -70,13 +70,13 @@ def scale(ax: Axes) -> None:
 
 
 @pytest.mark.parametrize("draw", [image, colors, part, beyond, cells, surface, scale])
-@pytest.mark.parametrize("frame", [0, 0.8, 6])
+@pytest.mark.parametrize("frame", [-6, 0.8, 6])  # below zero: not shown
 def test_the_box_holds_the_picture_and_not_the_lines_around_it(draw: Callable[[Axes], None], frame: float):
     figure, ax = plt.subplots(figsize=(3.47, 2.13))
     draw(ax)
     ax.grid(False)
     for spine in ax.spines.values():
-        spine.set(visible=frame > 0, linewidth=frame)
+        spine.set(visible=frame > 0, linewidth=abs(frame))
     pixels = printed(figure)
     (box,) = boxes(figure)
     # a line ends within a pixel that is no longer quite red
@@ -98,6 +98,34 @@ def test_a_color_bar_keeps_its_colors_and_its_numbers_do_not():
     picture, bar = boxes(figure)
     assert picture[2] < bar[0]
     assert bar[2] - bar[0] < 40 < bar[3] - bar[1]
+
+
+def test_a_box_ends_where_the_figure_does():
+    figure, ax = plt.subplots(figsize=(2, 1), layout="none")
+    ax.set_position((-0.5, -0.5, 2, 2))
+    ax.imshow(np.eye(3), aspect="auto")
+    printed(figure)
+    assert boxes(figure) == [(0, 0, 400, 200)]
+
+
+def test_the_outline_of_a_color_bar_belongs_to_the_drawing():
+    widths = []
+    for outline in (0, 3):
+        figure, ax = plt.subplots(layout="none")
+        bar = figure.colorbar(ax.imshow(np.eye(3)))
+        bar.outline.set_linewidth(outline)
+        printed(figure)
+        left, _, right, _ = boxes(figure)[-1]
+        widths.append(right - left)
+    assert widths[0] - widths[1] == pytest.approx(3 * 200 / 72, abs=2)
+
+
+def test_boxes_are_in_order_whatever_the_order_of_drawing():
+    figure = plotting.image_grid(np.zeros((15, 4, 4)), columns=5)
+    printed(figure)
+    found = boxes(figure)
+    assert len(found) == 15
+    assert found == sorted(found)
 
 
 def lines(ax: Axes) -> None:
