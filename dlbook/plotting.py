@@ -143,6 +143,7 @@ def use_style() -> None:
 
     # in the place of the backend's own way, which was set when its package was imported
     shell.display_formatter.formatters["image/png"].for_type(Figure, print_with_boxes)
+    plt.uninstall_repl_displayhook()  # else pyplot draws each figure after its cell, and the backend draws it once more
 
 
 def label_lines(ax: Axes, *, gap: float = 1.25, dx: float = 5) -> None:

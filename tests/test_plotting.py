@@ -156,3 +156,17 @@ def test_in_a_notebook_a_figure_says_where_its_pictures_lie_and_is_drawn_as_ever
     assert plain.metadata["image/png"] == {"keep_colors": []}
     assert first.data["image/png"] == elsewhere.data["image/png"]
     assert "image/png" not in elsewhere.metadata
+
+
+COUNT = """
+from matplotlib.figure import Figure
+draws, draw = [], Figure.draw
+Figure.draw = lambda figure, renderer: (draws.append(figure), draw(figure, renderer))
+"""
+
+
+def test_in_a_notebook_a_figure_is_drawn_for_its_layout_and_for_its_picture_and_not_once_more(tmp_path):
+    result = run(page(tmp_path, "a", DRAW + COUNT, "plt.plot([0, 1]);", "print(len(draws))"), None)
+    assert result.error is None
+    # the first cell's own figure is drawn after the cell, too
+    assert result.notebook.cells[-1].outputs[0].text == "4\n"
