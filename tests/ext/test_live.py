@@ -72,6 +72,7 @@ def with_notebook(build: Callable, *cells: str, outputs: list) -> object:
 
 
 def test_what_a_cell_exports_lies_in_a_file_of_its_own_and_not_on_the_page(build: Callable, outputs: list):
+    glue.glue("kit-number", "1 %")
     live("kit", weights={"w": np.array([[1.0, -2.0]])}, labels=["one"])
     built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
     assert built.status == 0, built.log
