@@ -127,7 +127,7 @@ def test_a_line_appears_when_the_fold_has_gone_far_enough(page: Any, address: st
 @pytest.fixture(scope="module")
 def translator() -> AttentiveSeq2Seq:
     """Return a translator with weights that half precision holds exactly, as those of a page are."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(7)  # it ends one of the sentences below
     look = MultiplicativeAttention(8, 8, generator=generator)
     encoder = Encoder(11, 6, 8, generator=generator)
     model = AttentiveSeq2Seq(encoder, AttentiveDecoder(13, 6, 8, look, generator=generator)).requires_grad_(False)
@@ -161,7 +161,13 @@ def test_the_translator_writes_what_the_package_s_writes(
 
 @pytest.mark.parametrize(
     "text",
-    ["I don't know.", "L’homme n'est-il pas là aujourd'hui ?", "jusqu'ici: 3 fois, d'abord", "  ", "Œuvre_2 (été)!"],
+    [
+        "I don't know.",
+        "L’homme n'est-il pas là aujourd'hui ?",
+        "jusqu'ici: 3 fois, d'abord lorsqu'il",
+        "  ",
+        "Œuvre_2 (été)!",
+    ],
 )
 def test_sentences_are_cut_as_the_package_cuts_them(page: Any, address: str, text: str):
     assert compute(page, address, "attention", "tokenize", text) == tokenize(text)
