@@ -211,7 +211,9 @@ def test_nobody_is_kept_out_of_a_live_figure(page: Any, address: str, figure: tu
 def test_every_control_has_the_focus_in_turn_and_a_name(page: Any, address: str, figure: tuple[str, str]):
     path, name = figure
     drawing = come_alive(page, address, path, name)
-    controls = drawing.locator("button:visible:enabled, input:visible, select:visible, [tabindex='0']:visible")
+    controls = drawing.locator(
+        "button:visible:enabled, input:visible, select:visible, summary:visible, [tabindex='0']:visible"
+    )
     assert controls.count() >= 1
     controls.first.focus()
     for number in range(controls.count()):
