@@ -178,7 +178,7 @@ def play(setting: Setting, passes: int) -> Played:
 
     Examples
     --------
-    >>> play(Setting(problem="gauss", hidden=(), rate=0.1), 5).right.tolist()
+    >>> play(Setting.read("inputs=x1^2,x2^2&hidden="), 20).right.tolist()  # a line in the squares parts disk and ring
     [1.0, 1.0]
     """
     s = setting

