@@ -107,6 +107,7 @@ def test_data_that_are_exported_twice_are_a_warning(build: Callable, outputs: li
         (LIVE.replace(":label: A square that answers\n", ""), "live kit: it needs a `label`"),
         (LIVE.replace(":figure: fig-a\n", ""), "live kit: its still is a `figure` of this page or stands in"),
         (LIVE.replace("30.5rem", "30px"), "a height is one or two lengths in rem"),
+        (LIVE.replace("30.5rem", "30rem 40rem"), "a height is one or two lengths in rem"),
     ],
 )
 def test_what_does_not_fit_together_is_an_error(build: Callable, text: str, said: str):
