@@ -36,7 +36,7 @@ function copyOf(block, base) {
   const copy = document.importNode(block, true);
   copy.querySelectorAll(".headerlink, .backrefs, .label, button").forEach((e) => e.remove());
   for (const part of [copy, ...copy.querySelectorAll("*")]) {
-    for (const name of ["id", "aria-describedby", "tabindex", "loading"]) part.removeAttribute(name);
+    for (const name of ["id", "role", "aria-describedby", "tabindex", "loading"]) part.removeAttribute(name);
     for (const name of ["href", "src"])
       if (part.hasAttribute(name)) part.setAttribute(name, new URL(part.getAttribute(name), base).href);
   }
