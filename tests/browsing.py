@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent.parent / "_build" / "html"))
+SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent / "_build" / "html"))
 # The shell is the same engine without the browser around it: half the time.
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None

@@ -27,6 +27,7 @@ async function mountLive(place) {
       import(new URL("kit.js", folder)),
       file && fetch(new URL(file, folder)).then((answer) => answer.json()),
     ]);
+    place.style.setProperty("--still", `${place.offsetHeight}px`); // a still may be higher than the drawing
     place.append(root);
     place.classList.add("answers");
     await figure.mount(root, file && kit.decode(data));

@@ -29,10 +29,7 @@ def without_glue(code: str) -> str:
 def _statements_of_glue(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield what :func:`without_glue` drops or rewrites, in loops and branches too."""
     for node in body:
-        imported = isinstance(node, ast.ImportFrom) and any(
-            _FOR_THE_PAGE.get(a.name) == node.module for a in node.names
-        )
-        if imported or _glues(node):
+        if _imports(node) or _glues(node):
             yield node
         else:
             for inner in ("body", "orelse"):

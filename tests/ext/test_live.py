@@ -72,6 +72,7 @@ def with_notebook(build: Callable, *cells: str, outputs: list) -> object:
 
 
 def test_what_a_cell_exports_lies_in_a_file_of_its_own_and_not_on_the_page(build: Callable, outputs: list):
+    glue.glue("kit-number", "1 %")
     live("kit", weights={"w": np.array([[1.0, -2.0]])}, labels=["one"])
     built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
     assert built.status == 0, built.log
@@ -107,6 +108,7 @@ def test_data_that_are_exported_twice_are_a_warning(build: Callable, outputs: li
         (LIVE.replace(":label: A square that answers\n", ""), "live kit: it needs a `label`"),
         (LIVE.replace(":figure: fig-a\n", ""), "live kit: its still is a `figure` of this page or stands in"),
         (LIVE.replace("30.5rem", "30px"), "a height is one or two lengths in rem"),
+        (LIVE.replace("30.5rem", "30rem 40rem"), "a height is one or two lengths in rem"),
     ],
 )
 def test_what_does_not_fit_together_is_an_error(build: Callable, text: str, said: str):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from browsing import CHAPTERS, DESKTOP, PAGES, PHONE, SOME, WIDE, Seen, listen, violations
+from live import come_alive
 
 pytestmark = pytest.mark.site
 
@@ -365,24 +366,23 @@ def test_without_scripts_answers_open_and_mathematics_is_there(browser: Any, add
 
 
 def test_the_perceptron_of_the_landing_page_learns(page: Any, address: str):
-    page.goto(f"{address}book/index.html")
-    figure = page.locator("figure.hero-live")
-    still = figure.locator("figcaption").inner_text()
+    figure = come_alive(page, address, "book/index.html", "landing-perceptron")
+    still = page.locator(".live-still").first
     promised = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].index(
-        re.search(r"after (\w+) corrections", still)[1]  # type: ignore[index]
+        re.search(r"after (\w+) corrections", still.locator("p").text_content())[1]  # type: ignore[index]
     )
-    learned = figure.locator(".boundary").get_attribute("d")
+    learned = still.locator(".boundary").get_attribute("d")
+    boundary, said = figure.locator(".boundary"), figure.locator("[aria-live]")
+    assert numbers(boundary.get_attribute("d")) == numbers(learned), "nothing is seen of the change to the live one"
     button = figure.locator("button").first
     button.click()
-    assert figure.locator(".boundary").get_attribute("d") == ""
+    assert boundary.get_attribute("d") == ""
     for n in range(1, promised + 1):
         button.click()
-        assert figure.locator("figcaption").inner_text().startswith(f"Correction {n}:")
-    assert numbers(figure.locator(".boundary").get_attribute("d")) == numbers(learned), (
-        "the still is what the rule arrives at"
-    )
+        assert said.inner_text().startswith(f"Correction {n}:")
+    assert numbers(boundary.get_attribute("d")) == numbers(learned), "the still is what the rule arrives at"
     button.click()
-    assert f"after {promised} corrections the machine has stopped" in figure.locator("figcaption").inner_text()
+    assert f"after {promised} corrections the machine has stopped" in said.inner_text()
     assert button.is_disabled()
 
 

@@ -60,9 +60,9 @@ export function mount(root, { points, labels }) {
   const ring = svg("circle", { class: "look", r: 0 }), marks = svg("g");
   room.element.append(svg("rect", { width: 400, height: 400, class: "half-negative" }), half, boundary, ring, marks);
 
-  const weights = plane({ x: [-1, 1], y: [-1, 1], label: "The weights as an arrow" });
+  const weights = plane({ x: [-1, 1], y: [-0.6, 0.6], height: 240, label: "The weights as an arrow" });
   const arrows = svg("g"), words = svg("text", { x: 12, y: 24 });
-  weights.element.append(svg("path", { class: "axis", d: "M0 200H400M200 0V400" }), arrows, words);
+  weights.element.append(svg("path", { class: "axis", d: "M0 120H400M200 0V240" }), arrows, words);
   const told = sentence();
 
   function restart() {
@@ -131,7 +131,7 @@ export function mount(root, { points, labels }) {
     });
     ring.setAttribute("r", tip ? 16 : 0);
     if (tip) place(ring, room.to(tip.x));
-    const reach = Math.max(2.5, 1.25 * Math.hypot(...weight), tip?.old ? 1.25 * Math.hypot(...tip.old) : 0);
+    const reach = Math.max(1, ...[weight, tip?.old ?? []].flat().map((c) => Math.abs(c))) * 2.2; // both arrows fit
     const scaled = (v) => v.map((c) => c / reach);
     const parts = [];
     if (tip?.old) parts.push(arrow([0, 0], scaled(tip.old), "old"), arrow(scaled(tip.old), scaled(weight), kind(tip.y)));
@@ -169,8 +169,9 @@ export function mount(root, { points, labels }) {
     given.forEach((y, i) => example([...points.values.slice(2 * i, 2 * i + 2)], y));
     restart();
   }
-  root.append(html("div", { class: "live-split" }, room.element, weights.element),
-    row(step, jump, run.element, button("Start over", restart)), row(button("Add a circle", add(1)), button("Add a square", add(-1)),
-      button("The digits again", fresh)), told.element);
+  root.append(html("div", { class: "live-split" }, room.element, html("div", {},
+    row(step, jump, run.element, button("Start over", restart)),
+    row(button("Add a circle", add(1)), button("Add a square", add(-1)), button("The digits again", fresh)),
+    told.element, weights.element)));
   fresh();
 }
