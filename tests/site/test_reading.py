@@ -126,6 +126,7 @@ def test_no_preview_leaves_a_phone_and_the_first_tap_shows(browser: Any, address
 
 
 def test_previews_do_not_print(tab: Any):
+    link(tab, "equation-").scroll_into_view_if_needed()
     link(tab, "equation-").hover()
     tab.wait_for_selector("[aria-describedby=preview]")
     tab.emulate_media(media="print")
@@ -134,9 +135,10 @@ def test_previews_do_not_print(tab: Any):
 
 
 def test_a_book_opened_as_a_file_previews_its_own_page_only(browser: Any):
-    context = browser.new_context(viewport=DESKTOP)
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="reduce")
     tab = context.new_page()
     tab.goto((SITE / CHAPTER).as_uri(), wait_until="domcontentloaded")
+    link(tab, "equation-").scroll_into_view_if_needed()
     link(tab, "equation-").hover()
     tab.wait_for_selector("[aria-describedby=preview]")
     tab.keyboard.press("Escape")
@@ -272,7 +274,7 @@ def test_a_chapter_is_cited_by_one_click(tab: Any):
     assert "Deep Learning, Executed, version" in fold.locator("p").first.inner_text()
     assert fold.locator("pre").inner_text().startswith("@incollection{dle-momentum")
     fold.locator("pre").hover()
-    assert fold.locator("button.copybtn").is_visible()
+    fold.locator("button.copybtn").wait_for()
     assert violations(tab, {}) == []
 
 
