@@ -93,9 +93,9 @@ class LiveDirective(SphinxDirective):
 
 def exported(app: Sphinx, docname: str) -> dict[str, str]:
     """Return what the cells of a page gave to :func:`dlbook.live.live`, as JSON, by the names of the figures."""
-    path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.glue.json"  # myst-nb writes it at each reading
-    if not path.exists():
-        return {}
+    if not getattr(app.env, "nb_metadata", {}).get(docname, {}).get("glue"):
+        return {}  # nothing at the last reading; the file of an older one may still lie there
+    path = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.glue.json"  # as myst-nb writes it
     records = json.loads(path.read_text("utf8")).values()
     marked = ((record["metadata"]["scrapbook"], record["data"]) for record in records)
     return {mark["live"]: ast.literal_eval(data["text/plain"]) for mark, data in marked if "live" in mark}
@@ -110,13 +110,8 @@ def enliven(app: Sphinx, document: nodes.document) -> None:
         seen.add(node["name"])
         if "figure" in node:
             move(app, docname, document, node)
-    for name in sorted(set(exported(app, docname) if seen or has_glue(app, docname) else {}) - seen):
+    for name in sorted(set(exported(app, docname)) - seen):
         fail(app, docname, document, f"live {name}: a cell exports its data, and no directive shows it")
-
-
-def has_glue(app: Sphinx, docname: str) -> bool:
-    """Tell whether the cells of a page recorded anything at this reading; an older file may still lie there."""
-    return bool(getattr(app.env, "nb_metadata", {}).get(docname, {}).get("glue"))
 
 
 def move(app: Sphinx, docname: str, document: nodes.document, node: live) -> None:
