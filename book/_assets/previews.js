@@ -1,5 +1,5 @@
-// What a link leads to, shown beside it: an equation, a theorem, a figure, a work. The mouse waits on it, the keyboard
-// comes to it, a finger taps it (and again to go there). From another page it is cut, but a file may not fetch.
+// What a link leads to, shown beside it when the mouse waits on it, the keyboard comes to it, or a finger taps it (and
+// again to go there). From another page it is cut, but a file may not fetch.
 
 const PREVIEWED = /^(equation|fig|tab|thm|def|lem|prop|cor|alg|ex|term|errata)-|^id\d+$/;
 const [SHOW, HIDE] = [250, 200]; // milliseconds
@@ -31,12 +31,12 @@ function blockOf(page, id) {
   return entry;
 }
 
-// without ids, which are those of the original, and with addresses that hold on any page
+// ids stay with the original; addresses hold on any page
 function copyOf(block, base) {
   const copy = document.importNode(block, true);
   copy.querySelectorAll(".headerlink, .backrefs, .label, button").forEach((e) => e.remove());
   for (const part of [copy, ...copy.querySelectorAll("*")]) {
-    for (const name of ["id", "aria-describedby", "tabindex", "loading"]) part.removeAttribute(name);
+    for (const name of ["id", "role", "aria-describedby", "tabindex", "loading"]) part.removeAttribute(name);
     for (const name of ["href", "src"])
       if (part.hasAttribute(name)) part.setAttribute(name, new URL(part.getAttribute(name), base).href);
   }
@@ -68,6 +68,7 @@ function startPreviews(article) {
     shown?.removeAttribute("aria-describedby");
     shown = undefined;
     box.hidden = true;
+    box.tabIndex = -1;
   };
 
   async function show(link) {
@@ -79,7 +80,7 @@ function startPreviews(article) {
     const block = source && blockOf(source, id);
     if (shown !== link) return; // the reader went on
     if (!block) return tapped ? location.assign(link.href) : hide();
-    link.removeAttribute("title"); // it would lie above
+    link.removeAttribute("title");
     box.replaceChildren(copyOf(block, page));
     if (tapped) box.insertAdjacentHTML("beforeend", `<p class="preview-go"><a href="${link.href}">Go there</a></p>`);
     box.setAttribute("role", tapped ? "group" : "tooltip"); // nobody acts in a tooltip
@@ -88,8 +89,9 @@ function startPreviews(article) {
     await Promise.all([...box.querySelectorAll("img")].map((image) => image.decode().catch(() => {})));
     if (shown !== link) return;
     const view = { width: document.documentElement.clientWidth, height: innerHeight };
-    const { left, top, height } = placeFor([...link.getClientRects()].at(-1), box.getBoundingClientRect(), view);
-    box.style = `left: ${left + scrollX}px; top: ${top + scrollY}px; max-height: ${height}px`;
+    const at = placeFor([...link.getClientRects()].at(-1), box.getBoundingClientRect(), view);
+    box.style = `left: ${at.left + scrollX}px; top: ${at.top + scrollY}px; max-height: ${at.height}px`;
+    if (box.scrollHeight > box.clientHeight) box.tabIndex = 0;
     link.setAttribute("aria-describedby", box.id);
   }
 

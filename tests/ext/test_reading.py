@@ -245,6 +245,7 @@ def test_a_chapter_is_cited_with_what_is_configured(made: Callable, dated: str):
         "author": "A. Author", "title": "Linear classifiers", "booktitle": "A book", "edition": "version 0.1.0",
         "year": "2001", "month": "sep",
     }  # fmt: skip
+    assert 'class="highlight-bibtex' in fold, "code, which the button copies"
     assert "cite-chapter" not in page("book/map") + page("index")
 
 

@@ -180,9 +180,11 @@ def picture(app: Sphinx, docname: str) -> str:
     ]
     groups = []
     for part in read_parts():
-        title = f'<text class="map-part" x="{GUTTER}" y="{titles[part.name]:g}">{html.escape(part.title)}</text>'
-        places = [f"book/{part.name}/{name}" for name in part.chapters]
-        groups += [title, *(box(app, docname, page, boxes[page]) for page in places)]
+        groups.append(f'<text class="map-part" x="{GUTTER}" y="{titles[part.name]}">{html.escape(part.title)}</text>')
+        for name, title in part.chapters.items():
+            page = f"book/{part.name}/{name}"
+            address = app.builder.get_relative_uri(docname, page) if page in needed else ""
+            groups.append(drawn_box(name, title, boxes[page], address))
     return (
         '<div class="book-map-scroll" role="region" tabindex="0" aria-label="Map of the book">'
         f'<svg class="book-map" viewBox="0 0 {width} {height}" role="group" aria-label="Chapters, and what they need">'
@@ -191,20 +193,18 @@ def picture(app: Sphinx, docname: str) -> str:
     )
 
 
-def box(app: Sphinx, docname: str, page: str, place: Box) -> str:
-    """Return the box of one chapter; a link if it is written."""
-    part, name = page.split("/")[1:]
-    title = next(entry for entry in read_parts() if entry.name == part).chapters[name]
+def drawn_box(name: str, title: str, place: Box, address: str) -> str:
+    """Return the box of one chapter; a link if it is written, and has an address."""
     lines = textwrap.wrap(title, LETTERS)
     first = place.y + HEIGHT / 2 + 5 - 8.5 * (len(lines) - 1)
     spans = "".join(
         f'<tspan x="{place.middle:g}" y="{first + 17 * n:g}">{html.escape(line)}{" " * (n < len(lines) - 1)}</tspan>'
         for n, line in enumerate(lines)
     )
-    inside = f'<rect x="{place.x:g}" y="{place.y:g}" width="{WIDTH}" height="{HEIGHT}" rx="6"/><text>{spans}</text>'
-    if page not in written(app):
+    inside = f'<rect x="{place.x}" y="{place.y}" width="{WIDTH}" height="{HEIGHT}" rx="6"/><text>{spans}</text>'
+    if not address:
         return f'<g class="map-planned">{inside}</g>'
-    return f'<a id="map-{name}" href="{html.escape(app.builder.get_relative_uri(docname, page))}">{inside}</a>'
+    return f'<a id="map-{name}" href="{html.escape(address)}">{inside}</a>'
 
 
 def listed(app: Sphinx, docname: str) -> nodes.bullet_list:

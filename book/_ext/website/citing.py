@@ -56,8 +56,9 @@ def append(app: Sphinx, document: nodes.document, docname: str) -> None:
     base = config.html_baseurl
     address = f"{base.rstrip('/')}/{app.builder.get_target_uri(docname)}" if base else ""
     about = (config.author, titles[docname], config.html_title, config.release, config.edition_date, address)
-    entry = nodes.literal_block("", bibtex(f"dle-{docname.rpartition('/')[2]}", *about), language="bibtex")
-    inside = [nodes.paragraph("", sentence(*about)), entry]
+    entry = bibtex(f"dle-{docname.rpartition('/')[2]}", *about)
+    code = nodes.literal_block(entry, entry, language="bibtex")  # given twice, it is code, with the button that copies
+    inside = [nodes.paragraph("", sentence(*about)), code]
     fold = folded("", *inside, classes=["folded", "cite-chapter"], summary="Cite this chapter")
     next(document.findall(nodes.section), document).append(fold)
 

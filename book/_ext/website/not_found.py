@@ -52,8 +52,8 @@ def from_root(text: str, base: str) -> str:
 def base_of(address: str) -> str:
     """Return how the addresses of a site begin, without the host: a copy that lies elsewhere works at the same path.
 
-    >>> base_of(""), base_of("https://example.org/book")
-    ('/', '/book/')
+    >>> base_of(""), base_of("https://example.org/book"), base_of("https://example.org/book/")
+    ('/', '/book/', '/book/')
     """
     return f"{urlsplit(address).path.rstrip('/')}/"
 

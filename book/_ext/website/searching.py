@@ -16,7 +16,8 @@ from sphinx.application import Sphinx
 
 from website.parts import read_parts
 
-LEFT_OUT = ".headerlink, .at-a-glance, .quiz, .quiz-printed, details.hide, .katex-mathml, .live, .cite-chapter, script"
+LEFT_OUT = ".headerlink, .at-a-glance, .quiz, .quiz-printed, details.hide, .katex-mathml, .live, script"
+LEFT_OUT += ", .leads-to, .cite-chapter, .report"  # what stands on every page finds none
 SECTION = re.compile(r'<section id="(?P<id>[^"]+)">\s*(?:<span id="[^"]*"></span>\s*)*<(?P<h>h[2-4])>')
 PLANNED = (
     '<html lang="en"><body><article class="bd-article"><span data-pagefind-meta="url:/book/index.html"></span>'
