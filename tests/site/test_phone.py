@@ -1,4 +1,4 @@
-"""The narrowest phones, and browsers that run no scripts."""
+"""The narrowest phones, browsers that run no scripts, and paper."""
 
 import os
 from collections.abc import Iterator
@@ -83,4 +83,15 @@ def test_without_scripts_a_phone_has_the_list_of_pages_below_the_text(printer: p
     text, pages = (tab.locator(name).bounding_box() for name in ("article.bd-article", "nav.bd-links"))
     assert pages["y"] >= text["y"] + text["height"]
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.context.close()
+
+
+def test_who_reads_in_the_dark_prints_on_white(printer: paper.Printer):
+    tab = opened(printer, LENET, 1280, color_scheme="dark")
+    theme = "document.documentElement.dataset.theme"
+    assert tab.evaluate(theme) == "dark"
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert tab.evaluate(theme) == "light"
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert tab.evaluate(theme) == "dark"
     tab.context.close()
