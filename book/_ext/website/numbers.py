@@ -6,21 +6,12 @@ Numbers that a chapter computes reach the prose as Python formats them. Code, it
 import re
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 
 SCIENTIFIC = re.compile(r"(?<![\w.])(?P<digits>[-−]?\d+(?:\.\d+)?)e(?P<exponent>[-+−]?\d+)(?![\w.]*\w)")
 PERCENT = re.compile(r"(?<=\d)[ \u00a0\u202f]?%(?!\w)")
 NO_BREAK = "\u00a0"
-VERBATIM = (
-    addnodes.desc_signature,
-    nodes.literal,
-    nodes.literal_block,
-    nodes.math,
-    nodes.math_block,
-    nodes.raw,
-    nodes.FixedTextElement,
-)
+VERBATIM = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.FixedTextElement)
 
 
 def power_of_ten(digits: str, exponent: str) -> nodes.inline:
