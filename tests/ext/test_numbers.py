@@ -4,7 +4,7 @@ import re
 
 PAGE = """# Numbers
 
-Off by 3e-17, or 1e+06, or -2.5e3; 47% and 4.1 % of it, `3e-17` in code, $3e-17$ in a formula, version 1e4b.
+Off by 3e-17, or 1e+06, or -2.5e3, or -1e6; 47% and 4.1 % of it, `3e-17` in code, $3e-17$ in a formula, version 1e4b.
 
 | a | b |
 |:--|--:|
@@ -29,6 +29,7 @@ def test_powers_of_ten_and_percent_signs(build):
         "3~×~10<sup>−17</sup>",
         "10<sup>6</sup>",
         "−2.5~×~10<sup>3</sup>",
+        "−10<sup>6</sup>",
         "5~×~10<sup>−8</sup>",
         "10<sup>−5</sup>",
     ]
