@@ -76,13 +76,17 @@ function openTarget() {
 
 let printing = false;
 let opened = [];
+let theme = "light"; // paper is white
 addEventListener("beforeprint", () => {
   printing = true;
+  theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
   opened = [...document.querySelectorAll("details:not([open]):not(.hide)")];
   for (const box of opened) box.open = true;
 });
 addEventListener("afterprint", () => {
   for (const box of opened) box.open = false;
+  document.documentElement.dataset.theme = theme;
   printing = false;
 });
 

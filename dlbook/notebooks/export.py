@@ -289,6 +289,9 @@ class _Context:
             return self.plain("\n".join(body))
         if name == "raw":
             return "*(A drawing or an interactive figure stands here on the site.)*" if "<svg" in "".join(body) else ""
+        if name == "drawing":
+            caption = "\n".join(body).rstrip().rpartition("\n\n")[2]
+            return f"*(A drawing stands here on the site.)*\n\n{self.caption('Fig.', label, caption)}"
         if name == "figure":
             text = self.caption("Fig.", label, "\n".join(body))
             return text if rest.startswith("#") or not rest else f"*({options.get('alt', 'A picture')})*\n\n{text}"

@@ -70,7 +70,7 @@ def numbers_of(source: "NotebookNode", chapter: str) -> dict[str, str]:
             label = options.get("label", options.get("name", ""))
             if name in EXERCISES or name in THEOREMS:
                 count(THEOREMS.get(name, "Exercise"), label)
-            elif name == "figure":
+            elif name in ("figure", "drawing"):
                 count("Fig.", label)
             elif label and name == "math":
                 count("Equation", label)

@@ -61,7 +61,8 @@ def test_an_image_without_words_is_a_warning_with_its_line(build: Callable):
 
 DRAWING = """# Page
 
-:::{drawing} fig-sketch
+:::{drawing}
+:name: fig-sketch
 :class: diagram
 
 ```{raw} html

@@ -147,3 +147,12 @@ def test_what_is_too_heavy_is_named():
     assert weigh.over([light]) == []
     assert weigh.over([light, light._replace(page="b.html", sent=1500, photos=750)]) == ["b.html: sent 750, limit 700"]
     assert weigh.over([light._replace(requests=31)]) == ["a.html: requests 31, limit 30"]
+
+
+def test_code_has_its_light_colors_where_no_script_sets_a_theme(tmp_path: Path):
+    (tmp_path / "a.css").write_text(
+        'html[data-theme="light"] .highlight .k { color: red }\nhtml[data-theme="dark"] .highlight .k { color: blue }'
+    )
+    joined = joined_styles([tmp_path / "a.css"], tmp_path)
+    assert joined.splitlines()[0] == 'html:not([data-theme="dark"]) .highlight .k { color: red }'
+    assert joined.splitlines()[1] == 'html[data-theme="dark"] .highlight .k { color: blue }'

@@ -107,6 +107,11 @@ def test_figures_and_exercises_have_the_number_of_their_chapter():
     assert "(15.1)" in text
 
 
+def test_a_drawing_has_its_number_and_its_caption(tmp_path):
+    text = markdown(whole("lenet")[0])
+    assert "*(A drawing stands here on the site.)*\n\n**Fig. 15.2.** **Pixels become fewer" in text
+
+
 def test_what_another_chapter_numbers_is_found_there(tmp_path):
     source = chapters()["lenet"].path.read_text("utf8")
     label = re.search(r"\((eq-lenet-[\w-]+)\)", source)[1]

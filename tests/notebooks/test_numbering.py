@@ -17,6 +17,7 @@ def test_each_kind_counts_on_its_own_and_only_what_the_page_numbers(tmp_path):
     path.write_text(
         "# Toy\n\n$$ a $$ (eq-toy-a)\n\n$$ b $$\n\n$$ c $$ (eq-toy-c)\n\n:::{exercise}\n:label: ex-toy-one\nDo.\n:::\n"
         "\n:::{prf:theorem} Named\n:label: thm-toy-x\nTrue.\n:::\n\n```{figure} a.png\n:name: fig-toy-a\nWords.\n```\n"
+        "\n:::{drawing}\n:name: fig-toy-b\n\n```{raw} html\n<svg></svg>\n```\n\nWords.\n:::\n"
     )
     assert numbers_of(read(path), "7") == {
         "eq-toy-a": "(7.1)",
@@ -24,5 +25,6 @@ def test_each_kind_counts_on_its_own_and_only_what_the_page_numbers(tmp_path):
         "ex-toy-one": "Exercise 7.1",
         "thm-toy-x": "Theorem 7.1",
         "fig-toy-a": "Fig. 7.1",
+        "fig-toy-b": "Fig. 7.2",
     }
     assert numbers_of(read(path), "")["eq-toy-c"] == "(2)"

@@ -34,16 +34,15 @@ def png_dimensions(head: bytes) -> tuple[int, int]:
 class Drawing(SphinxDirective):
     """A figure whose picture is written into the page, as SVG in ``{raw} html``; the last paragraph is its caption.
 
-    Its argument is its label: it is numbered and referred to as every other figure.
+    Its option ``name`` is its label: it is numbered and referred to as every other figure.
     """
 
-    required_arguments = 1
-    option_spec = {"class": directives.class_option}  # noqa: RUF012  (docutils reads a plain dictionary)
+    option_spec = {"name": directives.unchanged_required, "class": directives.class_option}  # noqa: RUF012  (docutils reads a plain dictionary)
     has_content = True
 
     def run(self) -> list[nodes.Node]:
         """Return the figure."""
-        figure = nodes.figure(classes=self.options.get("class", []), names=[self.arguments[0]])
+        figure = nodes.figure(classes=self.options.get("class", []), names=[self.options["name"]])
         self.state.nested_parse(self.content, self.content_offset, figure)
         if not figure.children or not isinstance(figure.children[-1], nodes.paragraph):
             raise self.error("a drawing ends with a paragraph, its caption")

@@ -82,13 +82,7 @@ def read(page: str, start: int) -> tuple[Span, int]:
 def is_plain(span: Span, around: Span) -> bool:
     """Tell whether an element looks like its content alone."""
     bare = set(span.classes) <= PLAIN and "style" not in span.attributes
-    return (
-        bare
-        and bool(span.classes)
-        and "style" not in around.attributes
-        and bool(around.classes)
-        and all(map(AROUND.match, around.classes))
-    )
+    return bare and bool(span.classes) and bool(around.classes) and all(map(AROUND.match, around.classes))
 
 
 def unwrap(span: Span) -> None:

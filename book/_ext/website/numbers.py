@@ -20,7 +20,8 @@ def power_of_ten(digits: str, exponent: str) -> nodes.inline:
     >>> power_of_ten("3", "-17").astext(), power_of_ten("1", "+06").astext()
     ('3\xa0×\xa010−17', '106')
     """
-    factor = "" if digits == "1" else f"{digits.replace('-', '−')}{NO_BREAK}×{NO_BREAK}"
+    digits = digits.replace("-", "−")
+    factor = digits.removesuffix("1") if digits in {"1", "−1"} else f"{digits}{NO_BREAK}×{NO_BREAK}"
     raised = str(int(exponent.replace("−", "-"))).replace("-", "−")
     return nodes.inline("", "", nodes.Text(f"{factor}10"), nodes.superscript("", raised), classes=["hold"])
 
