@@ -33,6 +33,7 @@ export function pad(samples, first, change) {
     }
   }
 
+  const current = () => (strokes.length ? prepare(strokes) : shift(picture, by));
   // at most once a frame, however fast the pen moves
   function changed() {
     draw();
@@ -40,7 +41,7 @@ export function pad(samples, first, change) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      change(strokes.length ? prepare(strokes) : shift(picture, by));
+      change(current());
     });
   }
 
@@ -82,6 +83,7 @@ export function pad(samples, first, change) {
   const options = [["", "your own"], ...Array.from({ length: 10 }, (_, k) => [k, `a ${k} of MNIST`])];
   const which = choice("Digit", options, (value) => (value ? show(sample(Number(value))) : blank()));
   which.select.value = first;
-  changed();
+  draw();
+  queueMicrotask(() => change(current())); // when the figure is complete, and before it is seen: nothing moves
   return html("div", { class: "live-pad" }, element, row(which.element, button("Clear", blank)));
 }
