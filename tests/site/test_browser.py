@@ -40,7 +40,7 @@ FACTS = """() => {
     dollars,
     clipped: [...document.querySelectorAll(".katex-display")]
       .filter((box) => box.querySelector(".base")?.getBoundingClientRect().left < box.getBoundingClientRect().left - 1)
-      .map((box) => box.querySelector("annotation").textContent),
+      .map((box) => box.querySelector("math").getAttribute("alttext")),
     broken: [...document.images].filter((i) => !i.complete || i.naturalWidth === 0).map((i) => i.src),
     unnamed: [...document.querySelectorAll("article img:not([aria-hidden])")]
       .filter((i) => !i.alt.trim() || i.src.endsWith(i.alt))

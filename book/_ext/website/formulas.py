@@ -2,8 +2,8 @@
 
 KaTeX lets a line end after every relation and every sign, in brackets as well.  Here a short formula keeps to one line,
 and a longer one is not broken within brackets that fit on a phone.  Elements that change no pixel of what is
-seen, such as many a ``<span class="mord">2</span>``, become what is in them.  The MathML, which those hear who do not
-see, is not touched.
+seen, such as many a ``<span class="mord">2</span>``, become what is in them.  Of the MathML, which those hear who do
+not see, only what wraps the whole goes: its source in TeX becomes an attribute.
 """
 
 import re
@@ -12,6 +12,11 @@ from dataclasses import dataclass, field
 DRAWN = '<span class="katex-html" aria-hidden="true">'
 TOKEN = re.compile(r"<span(?P<attributes>[^>]*)>|(?P<end></span>)|[^<]+|<[^>]*>")
 CLASSES = re.compile(r'class="([^"]*)"')
+WHOLE = re.compile(
+    r"<math(?P<attributes>[^>]*)><semantics>(?P<inner>.*?)"
+    r'<annotation encoding="application/x-tex">(?P<tex>.*?)</annotation></semantics></math>',
+    re.S,
+)
 LONGEST = 16  # letters of a formula that stays on one line
 LONGEST_IN_BRACKETS = 24
 PLAIN = {
@@ -121,8 +126,24 @@ def hold(drawn: Span) -> None:
         drawn.children += [Span(' class="hold"', list(group))] if together else group
 
 
+def plainer(found: re.Match[str]) -> str:
+    """Return a formula in MathML without the elements around the whole, and its source as an attribute.
+
+    >>> annotation = '<annotation encoding="application/x-tex">x</annotation>'
+    >>> WHOLE.sub(plainer, f"<math><semantics><mrow><mi>x</mi></mrow>{annotation}</semantics></math>")
+    '<math alttext="x"><mi>x</mi></math>'
+    """
+    inner, tex = found["inner"], found["tex"].strip().replace('"', "&quot;")
+    if inner.startswith("<mrow>") and inner.endswith(
+        "</mrow>"
+    ):  # KaTeX has one element there, and math is a row itself
+        inner = inner.removeprefix("<mrow>").removesuffix("</mrow>")
+    return f'<math{found["attributes"]} alttext="{tex}">{inner}</math>'
+
+
 def mend(page: str) -> str:
     """Rewrite all formulas of a page."""
+    page = WHOLE.sub(plainer, page)
     parts, end = [], 0
     while (start := page.find(DRAWN, end)) >= 0:
         drawn, after = read(page, start)
