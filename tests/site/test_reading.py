@@ -313,7 +313,7 @@ def test_the_landing_page_adds_up_what_the_chapters_say(page: Any, address: str)
     words = page.locator("article").inner_text()
     assert f"{len(CHAPTERS)} chapters are written" in words
     assert f"{exercises} exercises, all of them solved" in words
-    assert f"{claims} claims, and" in words
+    assert f"{claims:,} claims, and" in words
     hours = re.search(r"What is written takes (\d+)(½?) hours to read", words)
     assert hours
     assert 0 <= 2 * int(hours[1]) + bool(hours[2]) - minutes / 30 < 1, "rounded up to half an hour"

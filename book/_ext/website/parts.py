@@ -114,7 +114,7 @@ def count_claims(app: Sphinx, docname: str) -> nodes.Node:
     held = sum(claim.holds for claim in claims)
     noun = "claim" if len(claims) == 1 else "claims"
     fared = "none of them failed" if held == len(claims) else f"{len(claims) - held} of them did not hold"
-    return nodes.Text(f"{len(claims)} {noun}, and {fared}")
+    return nodes.Text(f"{len(claims):,} {noun}, and {fared}")
 
 
 def count_exercises(app: Sphinx, docname: str) -> nodes.Node:
