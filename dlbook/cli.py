@@ -28,7 +28,7 @@ DATASETS = {  # name: (what it is, where it comes from)
     "imagenet_classes": ("names of the 1,000 classes of ImageNet", "in the package"),
     "glove": ("100-dimensional vectors of 20,000 words", "in the package"),
     "speech_prompts": ("456 spoken prompts with transcripts, 8 kHz", "in the package"),
-    "xor, two_moons, rings, blobs": ("points of the plane, drawn on the spot", "generated"),
+    "xor, two_moons, rings, blobs, playground": ("points of the plane, drawn on the spot", "generated"),
 }
 
 
