@@ -90,3 +90,5 @@ def test_a_drawing_has_number_label_and_caption_as_other_figures(build: Callable
         {"page": DRAWING.replace("**It is a line.** One unit *long*.\n", "").replace("See {numref}`fig-sketch`.", "")}
     )
     assert "a drawing ends with a paragraph" in broken.log
+    nameless = build({"page": DRAWING.replace(":name: fig-sketch\n", "").replace("See {numref}`fig-sketch`.", "")})
+    assert "a drawing has a label" in nameless.log

@@ -42,6 +42,8 @@ class Drawing(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the figure."""
+        if "name" not in self.options:
+            raise self.error("a drawing has a label, the option :name:")
         figure = nodes.figure(classes=self.options.get("class", []), names=[self.options["name"]])
         self.state.nested_parse(self.content, self.content_offset, figure)
         if not figure.children or not isinstance(figure.children[-1], nodes.paragraph):
