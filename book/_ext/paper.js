@@ -137,7 +137,7 @@ async ({ pages, title, published }) => {
   document.head.append(make("style", { textContent: running.join("\n") }));
   const wide = fit();
   const ids = new Set([...document.querySelectorAll("[id]")].map((element) => element.id));
-  const inner = [...document.querySelectorAll('a[href^="#"]')].map((link) => decodeURIComponent(link.hash.slice(1)));
+  const inner = [...document.querySelectorAll('a[href^="#"]')].map((link) => decodeURIComponent(link.getAttribute("href").slice(1)));
   await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
   await document.fonts.ready;
   return { inner: inner.length, dead: [...new Set(inner.filter((id) => !ids.has(id)))],
