@@ -50,7 +50,9 @@ async ({ pages, title, published }) => {
     const url = new URL(href, base);
     if (url.origin !== location.origin) return href;
     const key = keys.get(url.pathname);
-    if (key) return `#${key}${url.hash.length > 1 ? `--${decodeURIComponent(url.hash.slice(1))}` : ""}`;
+    const place = decodeURIComponent(url.hash.slice(1));
+    const setting = place.includes("="); // of the playground: on paper there is only its page
+    if (key) return `#${key}${place && !setting ? `--${place}` : ""}`;
     return published ? new URL(url.pathname.slice(1) + url.hash, published).href : null;
   }
 
