@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from dlbook.backprop.backpropagation import Activation, Gradients, backprop, forward
 from dlbook.data.generators import PROBLEMS, playground
 
-__all__ = ["FEATURES", "Played", "Setting", "cost", "features", "play", "score", "start", "update"]
+__all__ = ["FEATURES", "Played", "Setting", "cost", "features", "play", "points", "score", "start", "update"]
 
 Array = NDArray[np.float64]
 FEATURES = {
@@ -173,6 +173,19 @@ def update(
     return moved, [b - rate * g for b, g in zip(biases, by_bias, strict=True)]
 
 
+def points(setting: Setting) -> tuple[Array, NDArray[Any]]:
+    """Return the points x (n, 2) of a game and their classes y (n,), +1 or -1; those for training come first.
+
+    Examples
+    --------
+    >>> x, y = points(Setting.read("problem=xor"))
+    >>> bool((np.sign(x[:, 0] * x[:, 1]) == y).all())
+    True
+    """
+    rng = np.random.default_rng([setting.seed, POINTS_FROM])
+    return playground(setting.problem, POINTS, noise=setting.noise, rng=rng)
+
+
 def play(setting: Setting, passes: int) -> Played:
     """Train a network for some passes over its training points, from the draws that the page makes.
 
@@ -182,7 +195,7 @@ def play(setting: Setting, passes: int) -> Played:
     [1.0, 1.0]
     """
     s = setting
-    x, y = playground(s.problem, POINTS, noise=s.noise, rng=np.random.default_rng([s.seed, POINTS_FROM]))
+    x, y = points(s)
     inputs, n = features(x, s.inputs), max(1, round(s.share * POINTS))
     weights, biases = start(s.sizes, rng=np.random.default_rng([s.seed, WEIGHTS_FROM]))
     order = np.random.default_rng([s.seed, ORDER_FROM])

