@@ -92,7 +92,7 @@ addEventListener("afterprint", () => {
 
 document.addEventListener("DOMContentLoaded", () => {
   nameControls();
-  const narrow = matchMedia("screen and (max-width: 992px)"); // as in book.css
+  const narrow = matchMedia("screen and (max-width: 1199px)"); // as in book.css
   placeNotes(narrow);
   narrow.addEventListener("change", () => placeNotes(narrow));
   document.fonts.ready.then(() => focusScrollers(document));

@@ -37,14 +37,15 @@ def opened(printer: paper.Printer, page: str, width: int, **options: Any) -> Any
     return tab
 
 
-def test_no_page_is_wider_than_the_narrowest_phone(printer: paper.Printer):
-    tab = opened(printer, LENET, 320)
+@pytest.mark.parametrize("window", [320, 1100])  # a tablet has a list of pages and no margin
+def test_no_page_is_wider_than_the_narrowest_phone_or_than_a_tablet(printer: paper.Printer, window: int):
+    tab = opened(printer, LENET, window)
     wide = {}
     for leaf in LEAVES:
         tab.goto(f"{paper.ADDRESS}{leaf.name}.html")
         tab.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
         tab.evaluate("document.fonts.ready.then(() => true)")
-        if (width := tab.evaluate("document.documentElement.scrollWidth")) > 320:
+        if (width := tab.evaluate("document.documentElement.scrollWidth")) > window:
             wide[leaf.name] = width
     tab.context.close()
     assert wide == {}
