@@ -35,6 +35,7 @@ def mixed() -> str:
 def fine(browser: Any) -> Iterator[Any]:
     """Open a page on a screen with as many pixels as figures have."""
     context = browser.new_context(viewport=DESKTOP, device_scale_factor=2, reduced_motion="reduce")
+    context.route("**/_static/live/**", lambda route: route.abort())  # pictures stay pictures
     yield context.new_page()
     context.close()
 
@@ -44,6 +45,7 @@ def show(tab: Any, address: str, theme: str) -> None:
     tab.goto(address, wait_until="load")
     tab.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
     tab.add_style_tag(content=STILL)
+    tab.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
     tab.evaluate(LOADED)
     tab.evaluate("document.fonts.ready.then(() => true)")
 
