@@ -23,6 +23,7 @@ ADDRESSES = [
     "problem=spiral&hidden=8,8&rate=0.3&batch=30&share=0.8&seed=11",
 ]
 BATCH = [3, 0, 17, 4, 90]
+LINE = [np.ones((1, 2))], [np.zeros(1)]
 
 
 def arrays(address):
@@ -103,6 +104,11 @@ def test_play_takes_every_training_point_once_a_pass(monkeypatch):
         ("speed=3", "found 'speed'"),
         ("share=1", "between 0 and 1"),
         ("batch=0", "at least 1"),
+        ("rate=-1", "negative"),
+        ("l1=inf", "infinite"),
+        ("noise=nan", "infinite"),
+        ("rate=fast", "rate takes numbers.*'fast'"),
+        ("hidden=2.5", "whole ones for hidden.*'2.5'"),
     ],
 )
 def test_a_setting_that_the_page_could_not_show_is_named(address, words):
@@ -160,3 +166,19 @@ def test_features_are_the_seven_of_the_page():
     x = np.array([[2.0, -3.0]])
     expected = [2, -3, 4, 9, -6, np.sin(2), np.sin(-3)]
     np.testing.assert_allclose(features(x, list(FEATURES))[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: features(np.zeros((3, 5)), ["x1"]), r"x is \(n, 2\), found shape \(3, 5\)"),
+        (lambda: features([[0.0, np.nan]], ["x1"]), "nan"),
+        (lambda: features([[1, 2]], ["x1", "x3"]), "found x3"),
+        (lambda: play(Setting(), -1), "at least 0, found -1"),
+        (lambda: cost(*LINE, np.ones((3, 2)), np.array([0, 1, 1]), "tanh"), r"-1 or \+1"),
+        (lambda: cost(*LINE, np.ones((3, 2)), np.ones((3, 1)), "tanh"), r"shape \(3, 1\)"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
