@@ -66,6 +66,8 @@ class Setting:
                 raise ValueError(f"{name} is one of {', '.join(known)}, found {value!r}")
         if not self.inputs or len(self.hidden) > LAYERS or not all(1 <= units <= UNITS for units in self.hidden):
             raise ValueError(f"a network has an input and up to {LAYERS} layers of 1 to {UNITS}, found {self}")
+        if not all(isinstance(whole, int) for whole in (*self.hidden, self.batch, self.seed)):
+            raise ValueError(f"units of hidden layers, batch and seed are whole numbers, found {self}")
         numbers = (self.noise, self.rate, self.l1, self.l2, self.seed, self.batch - 1)
         if not (0 < self.share < 1 and all(0 <= number < math.inf for number in numbers)):
             raise ValueError(
@@ -133,6 +135,8 @@ def features(x: ArrayLike, names: Sequence[str]) -> Array:
 
 def start(sizes: Sequence[int], *, rng: np.random.Generator) -> tuple[list[Array], list[Array]]:
     """Draw weights and then biases of each layer, uniform in ± 1/√inputs, as ``nn.Linear`` does."""
+    if min(sizes) < 1:
+        raise ValueError(f"sizes are at least 1, found {tuple(sizes)}")
     weights, biases = [], []
     for inputs, outputs in pairwise(sizes):
         weights.append((2 * rng.random((outputs, inputs)) - 1) / np.sqrt(inputs))
@@ -182,6 +186,8 @@ def update(
     l2: float,
 ) -> tuple[list[Array], list[Array]]:
     """Take one step of descent, and then the L1 penalty's own step, the soft threshold, which makes exact zeros."""
+    if min(rate, l1, l2) < 0:
+        raise ValueError(f"rate, l1 and l2 are at least 0, found {rate}, {l1}, {l2}")
     _, by_weight, by_bias, _ = cost(weights, biases, x, y, activation)
     moved = [w - rate * (g + l2 * w) for w, g in zip(weights, by_weight, strict=True)]
     if l1:

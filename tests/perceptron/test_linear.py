@@ -159,7 +159,7 @@ def test_softmax_regression_starts_undecided_or_where_the_generator_says():
         (lambda: MulticlassPerceptron().fit(X * np.nan, Y), "found nan"),
         (lambda: MulticlassPerceptron().predict(X), "call fit"),
         (lambda: MulticlassPerceptron().fit(X, Y).predict(X[:, :3]), "fitted on 5 features"),
-        (lambda: one_pass(X, Y, np.zeros((2, 5)), np.zeros(2)), r"0, 1, 1, found \[0, 1, 2\]"),
+        (lambda: one_pass(X, Y, np.zeros((2, 5)), np.zeros(2)), r"0 to 1, found \[0, 1, 2\]"),
         (lambda: one_pass(X, Y, np.zeros((3, 4)), np.zeros(3)), r"weight is \(k, 5\)"),
         (lambda: one_pass(X, Y, np.zeros((3, 5)), np.zeros(2)), r"shapes \(3, 5\) and \(2,\)"),
         (lambda: one_pass(X, Y, np.zeros((3, 5)), np.full(3, np.inf)), "finite"),
