@@ -84,9 +84,7 @@ def main() -> int:
     known = profiles()
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
-    parser = argparse.ArgumentParser(
-        usage="claims.py [PROFILE ...] [-- PAGE ...]", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(usage="claims.py [PROFILE ...] [-- PAGE ...]", description=__doc__.splitlines()[0])
     parser.add_argument("profile", nargs="*", help=f"of {', '.join(known)} (default: all)")
     parser.add_argument("--export", action="store_true", help="write the variables of the profiles for a shell to read")
     options = parser.parse_args(words[:split])
