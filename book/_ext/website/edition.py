@@ -78,7 +78,7 @@ def for_other_sites(
     tags = {
         "og:type": "article",
         "og:site_name": app.config.html_title,
-        "og:title": html.unescape(str(context.get("title", ""))),
+        "og:title": app.env.titles[page].astext(),
         "og:url": address,
         "og:description": shortened(first_paragraph(document)),
     }
