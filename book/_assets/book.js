@@ -12,9 +12,9 @@ function nameControls() {
   brand?.setAttribute("aria-label", "Book");
 }
 
-// what scrolls sideways must be reached by keyboard; asked when fonts are there, again when a fold opens or the window
-// changes, and a few at a time, for each answer lays its box out
-const SCROLLERS = "div.highlight pre, .katex-display, .pst-scrollable-table-container, .tag_wide .cell_output";
+// what scrolls sideways must be reached by keyboard; asked when a first key is pressed, again when a fold opens or the window
+// changes, and a few at a time, for each answer lays its box out, which a page of formulas is saved from until it is seen
+const SCROLLERS = "pre, .katex-display, .pst-scrollable-table-container, .tag_wide .cell_output";
 const idle = window.requestIdleCallback ?? ((work) => setTimeout(() => work({ timeRemaining: () => 10 })));
 function focusScrollers(within) {
   const boxes = [...within.querySelectorAll(SCROLLERS)];
@@ -95,8 +95,11 @@ document.addEventListener("DOMContentLoaded", () => {
   const narrow = matchMedia("screen and (max-width: 1199px)"); // as in book.css
   placeNotes(narrow);
   narrow.addEventListener("change", () => placeNotes(narrow));
-  document.fonts.ready.then(() => focusScrollers(document));
-  document.addEventListener("toggle", (event) => event.target.open && focusScrollers(event.target), true);
+  addEventListener("keydown", () => {
+    document.fonts.ready.then(() => focusScrollers(document));
+    document.addEventListener("toggle", (event) => event.target.open && focusScrollers(event.target), true);
+    addEventListener("resize", () => focusScrollers(document));
+  }, { once: true });
   document.querySelectorAll(".quiz").forEach(countQuiz);
   openTarget();
 });

@@ -1,11 +1,22 @@
 from pathlib import Path
 
 import numpy as np
+import pydata_sphinx_theme
 import pytest
 from PIL import Image
 
 import weigh
-from website.lightening import Lightener, draw_icons, icon_name, icon_paths, joined_styles, to_webp, unwrap
+from website.lightening import (
+    STOPS,
+    THEME_AT_ONCE,
+    Lightener,
+    draw_icons,
+    icon_name,
+    icon_paths,
+    joined_styles,
+    to_webp,
+    unwrap,
+)
 
 SCRIPT = '{"file-pdf":[384,512,[],"f1c1","M1 1"],list:[512,512,["list-squares"],"f03a","M40 48"]}'
 PAGE = """<html><head>
@@ -16,6 +27,7 @@ PAGE = """<html><head>
     <script src="{up}_static/documentation_options.js?v=1"></script>
     <script src="{up}_static/one.js"></script>
     <script>OPTIONS.page = 'x';</script>
+    <script>document.documentElement.dataset.theme = localStorage.getItem("theme") || "auto";</script>
     <script src="{up}_static/searchtools.js"></script>
     <script src="{up}searchindex.js"></script>
   </head><body><span class="fa-solid fa-list"></span><i class="fas fa-file-pdf"></i>
@@ -35,7 +47,7 @@ def site(tmp_path: Path) -> Path:
         "_static/scripts/fontawesome.js": SCRIPT,
         "_static/documentation_options.js": "const OPTIONS = {};",
         "_static/one.js": "const one = 1",
-        "_static/two.js": "const two = 2;",
+        "_static/two.js": "const two = 2;all.forEach(e=>{e.tabIndex=e.scrollWidth>e.clientWidth||e.scrollHeight>e.clientHeight?0:-1})",
         "_static/vendor/fonts/source-serif-4-latin-wght-normal.woff2": "",
         "_static/vendor/katex/fonts/KaTeX_Main-Regular.woff2": "",
         "_static/searchtools.js": "",
@@ -66,7 +78,7 @@ def test_every_page_asks_for_one_stylesheet_and_one_script_and_no_index(site: Pa
         assert 'as="script"' not in page
         assert page.index("const OPTIONS") < page.index("OPTIONS.page") < page.index(script.name)
     assert not (site / "_static" / "scripts" / "fontawesome.js").exists()
-    assert script.read_text("utf8").split() == "const one = 1; const two = 2;".split()
+    assert script.read_text("utf8").split()[:8] == "const one = 1; const two = 2;all.forEach(e=>{0});".split()
 
 
 def test_a_second_run_changes_nothing(site: Path):
@@ -156,3 +168,19 @@ def test_code_has_its_light_colors_where_no_script_sets_a_theme(tmp_path: Path):
     joined = joined_styles([tmp_path / "a.css"], tmp_path)
     assert joined.splitlines()[0] == 'html:not([data-theme="dark"]) .highlight .k { color: red }'
     assert joined.splitlines()[1] == 'html[data-theme="dark"] .highlight .k { color: blue }'
+
+
+def test_the_script_of_the_theme_lays_no_box_out_and_colors_are_chosen_at_once(site: Path):
+    Lightener(site).run()
+    (script,) = (site / "_static").glob("site-*.js")
+    assert "const two = 2;all.forEach(e=>{0})" in script.read_text("utf8")
+    page = (site / "index.html").read_text("utf8")
+    assert f"<script>{THEME_AT_ONCE}</script>" in page
+    assert "localStorage" not in page
+
+
+def test_the_theme_still_asks_every_box_whether_it_scrolls():
+    script = (
+        Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static/scripts/pydata-sphinx-theme.js"
+    )
+    assert STOPS.search(script.read_text("utf8"))

@@ -110,6 +110,7 @@ def seen(request: pytest.FixtureRequest, window: Any, address: str, known: list[
     tab.evaluate("document.fonts.ready.then(() => true)")
     tab.evaluate(LOADED)
     record.facts = tab.evaluate(FACTS) | tab.evaluate(FILE)
+    tab.keyboard.press("Shift")  # what scrolls is then made reachable
     tab.evaluate("document.querySelectorAll('details').forEach((folded) => folded.open = true)")
     for size in (DESKTOP, PHONE, WIDE):
         tab.set_viewport_size(size)
@@ -241,6 +242,26 @@ def test_words_find_the_chapter_and_names_of_code_the_api(page: Any, address: st
         first[query] = page.locator("#search-results li a").first.get_attribute("href")
     missed = {query: first[query] for query, wanted in ASKED.items() if f"book/{wanted}.html" not in first[query]}
     assert len(missed) <= 6, missed
+
+
+def test_boxes_that_scroll_are_reachable_once_a_key_was_pressed(page: Any, address: str):
+    boxes = "[...document.querySelectorAll('pre')].filter((box) => box.scrollWidth > box.clientWidth + 1)"
+    page.set_viewport_size(PHONE)
+    page.goto(f"{address}{next(name for name in CHAPTERS if 'gated-units' in name)}")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    assert page.evaluate(f"{boxes}.length") > 3
+    assert page.evaluate(f"{boxes}.every((box) => box.tabIndex < 0)"), "each was laid out before anybody saw it"
+    page.keyboard.press("Tab")
+    page.wait_for_function(f"{boxes}.every((box) => box.tabIndex === 0)")
+
+
+def test_colors_are_chosen_before_the_page_is_drawn(browser: Any, address: str):
+    context = browser.new_context(color_scheme="dark", java_script_enabled=True)
+    tab = context.new_page()
+    tab.route("**/*.js", lambda route: route.abort())  # what the page itself says is enough
+    tab.goto(f"{address}{SOME[0]}")
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    context.close()
 
 
 def test_notes_come_after_what_they_annotate_where_there_is_no_margin(page: Any, address: str):

@@ -7,6 +7,8 @@ icons of which a page shows a dozen. Each function says what it changes; none ch
 - Names, operators, punctuation and spaces of code, which have the color of code, are no elements of their own.
 - No page loads the index of Sphinx's search; ``search.js`` does where it has to.
 - The stylesheets are one file, and so are the scripts.
+- No script lays the whole page out to see which boxes scroll (``book.js`` asks when a key is pressed), and the colors
+  are chosen before anything is drawn in them, not after.
 - Figures are WebP, which shows the same pixels in a third of the bytes; a large photograph may lose what nobody sees.
 - Pictures load when they come near the window, into a place of their size; fonts before anything asks for them.
 """
@@ -45,6 +47,12 @@ SEARCH = re.compile(r'[ \t]*<script src="[^"]*(?:searchtools|language_data|searc
 LINK = re.compile(r'<a class="[^"]*\bimage-reference\b[^"]*" href="(?P<source>[^"]+)"')
 PICTURE = re.compile(r'<img (?P<rest>[^>]*?src="(?P<source>[^"]+)"[^>]*)>')
 BOX = re.compile(r"width: (\d+)px; height: (\d+)px;(?! aspect)")
+# of the theme: the boxes that scroll get a place among what Tab reaches, as soon as the page is there and all at once
+STOPS = re.compile(r"(\w+)\.tabIndex=\1\.scrollWidth>\1\.clientWidth\|\|\1\.scrollHeight>\1\.clientHeight\?0:-1")
+THEME = 'document.documentElement.dataset.theme = localStorage.getItem("theme") || "auto";'
+THEME_AT_ONCE = """const chosen = document.documentElement.dataset;
+    const auto = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    chosen.theme = chosen.mode === "auto" ? auto : chosen.mode;"""
 ADDRESS = re.compile(r"url\((?P<quote>[\"']?)(?!data:|https?:|#)(?P<path>[^)\"'?#]+)(?P<query>[^)\"']*)(?P=quote)\)")
 LIGHT_CODE, NOT_DARK_CODE = (
     f"html{theme} .highlight" for theme in ('[data-theme="light"]', ':not([data-theme="dark"])')
@@ -126,7 +134,7 @@ def joined_styles(files: list[Path], static: Path) -> str:
 
 def joined_scripts(files: list[Path]) -> str:
     """Return scripts as one; each ends with a semicolon and a line, so that none runs into the next."""
-    return "\n".join(f"{file.read_text('utf8').rstrip().rstrip(';')};" for file in files)
+    return STOPS.sub("0", "\n".join(f"{file.read_text('utf8').rstrip().rstrip(';')};" for file in files))
 
 
 def to_webp(picture: Path) -> Path:
@@ -228,7 +236,7 @@ class Lightener:
         paths = icon_paths(script.read_text("utf8"), names) if names else {}
         for path, page in pages.items():
             root = "../" * (len(path.relative_to(self.site).parts) - 1)
-            light = self.images(mend(unwrap(draw_icons(page, paths))), path.parent)
+            light = self.images(mend(unwrap(draw_icons(page, paths))), path.parent).replace(THEME, THEME_AT_ONCE)
             path.write_text(self.scripts(self.styles(light, path.parent, root), path.parent, root), "utf8")
         for before, after in self.pictures.items():
             if before != after:
