@@ -1,4 +1,4 @@
-"""The narrowest phones, browsers that run no scripts, and paper."""
+"""Phones, browsers that run no scripts, and paper; what is true of every page, test_browser.py asks of each."""
 
 import os
 from collections.abc import Iterator
@@ -34,20 +34,6 @@ def opened(printer: paper.Printer, page: str, width: int, **options: Any) -> Any
     tab.route("**/*", printer.answer)
     tab.goto(paper.ADDRESS + page)
     return tab
-
-
-@pytest.mark.parametrize("window", [320, 1100])  # a tablet has a list of pages and no margin
-def test_no_page_is_wider_than_the_narrowest_phone_or_than_a_tablet(printer: paper.Printer, window: int):
-    tab = opened(printer, LENET, window)
-    wide = {}
-    for leaf in LEAVES:
-        tab.goto(f"{paper.ADDRESS}{leaf.name}.html")
-        tab.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
-        tab.evaluate("document.fonts.ready.then(() => true)")
-        if (width := tab.evaluate("document.documentElement.scrollWidth")) > window:
-            wide[leaf.name] = width
-    tab.context.close()
-    assert wide == {}
 
 
 def test_brackets_in_the_line_do_not_break_on_a_phone(printer: paper.Printer):
