@@ -151,7 +151,7 @@ def weigh(browser: Any, address: str, site: Path, page: str) -> Weight:
 
 
 def at_rest(weight: Weight, again: Callable[[], Weight]) -> Weight:
-    """Return the weight of a page that moved as of the load in which it moved least: a busy machine may bring a font late.
+    """Return the weight of a page, which is loaded again if it moved: a busy machine may bring a font late.
 
     >>> moved = Weight("a.html", 900, 300, 0, 20, 5000, 900, 100, 0.03)
     >>> later = iter([moved._replace(shift=0.05), moved._replace(shift=0.01), moved._replace(shift=0.0)])

@@ -1,5 +1,6 @@
 """Chapters as other machines would execute them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,15 @@ def test_a_sum_takes_each_of_both_from_its_part_in_any_order():
     known = profiles()
     assert added("far", known) == known["far"]
     assert added("far+seeds2", known) == added("seeds2+far", known) == (2000, known["far"].kernels)
+
+
+def test_ci_executes_with_other_kernels_and_with_moved_seeds():
+    (names,) = re.findall(
+        r"^make claims PROFILES=\"?([^\"#\n]*)", (claims.ROOT / ".ci" / "run").read_text(), flags=re.M
+    )
+    chosen = [added(name, profiles()) for name in names.split()]
+    assert any(profile.shift for profile in chosen)
+    assert any(profile.kernels == profiles()["far"].kernels for profile in chosen)
 
 
 @pytest.mark.parametrize("name", ["far+avx2", "seeds1+seeds2", "far+seeds1+seeds1"])
