@@ -1,4 +1,4 @@
-"""Phones, browsers that run no scripts, and paper; what is true of every page, test_browser.py asks of each."""
+"""The narrowest phones, browsers that run no scripts, and paper."""
 
 import os
 from collections.abc import Iterator
@@ -34,6 +34,20 @@ def opened(printer: paper.Printer, page: str, width: int, **options: Any) -> Any
     tab.route("**/*", printer.answer)
     tab.goto(paper.ADDRESS + page)
     return tab
+
+
+def test_no_page_is_wider_than_a_tablet_which_has_a_list_of_pages_and_no_margin(printer: paper.Printer):
+    window = 1100  # narrower and wider ones are looked at in test_browser.py
+    tab = opened(printer, LENET, window)
+    wide = {}
+    for leaf in LEAVES:
+        tab.goto(f"{paper.ADDRESS}{leaf.name}.html")
+        tab.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
+        tab.evaluate("document.fonts.ready.then(() => true)")
+        if (width := tab.evaluate("document.documentElement.scrollWidth")) > window:
+            wide[leaf.name] = width
+    tab.context.close()
+    assert wide == {}
 
 
 def test_brackets_in_the_line_do_not_break_on_a_phone(printer: paper.Printer):

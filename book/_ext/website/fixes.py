@@ -85,7 +85,7 @@ BLOCK = re.compile(
 )
 
 
-PRE = re.compile(r"<pre>.*?</pre>", re.S)
+PRE = re.compile(r"(<pre>.*?</pre>)", re.S)
 TAG = re.compile(r"<[^>]*>")
 
 
@@ -120,17 +120,15 @@ def link_blocks(
     blocks: list[str], transforms: list[Any], inventory: dict[str, str], root: str, *, titles: bool
 ) -> list[str]:
     """Return blocks of code with links on their names; each transform is that of the first block with its source."""
-    linked = [block.replace("&quot;", '"').replace("&#39;", "'") for block in blocks]
+    linked = list(blocks)
     sources = {n: plain("".join(PRE.findall(block))).rstrip() for n, block in enumerate(blocks)}
     for transform in transforms:
         place = next((n for n, source in sources.items() if source == transform.source.rstrip()), None)
         if place is None:
             raise LookupError(transform.source)
         del sources[place]
-        linked[place] = PRE.sub(
-            lambda found, names=transform.names: link_names(found[0], names, inventory, root, titles=titles),
-            linked[place],
-        )
+        before, code, after = PRE.split(linked[place], maxsplit=1)
+        linked[place] = before + link_names(code, transform.names, inventory, root, titles=titles) + after
     return linked
 
 
