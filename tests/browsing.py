@@ -37,6 +37,7 @@ ARGUMENTS = [
     "--disable-software-rasterizer",  # layout is looked at, not shading: a quarter of the time
 ]
 DESKTOP, PHONE, WIDE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}, {"width": 1920, "height": 1080}
+NARROW = {"width": 320, "height": 800}
 
 
 def missing(what: str) -> None:

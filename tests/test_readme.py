@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,14 @@ def test_every_target_of_make_exists():
     named = re.findall(r"(?:^|`|=1 )make ([a-z]+)", TEXT, flags=re.M)
     assert {"book", "test", "serve", "claims"} <= set(named)
     assert set(named) <= set(targets)
+
+
+def test_every_target_that_ci_makes_exists():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf8"), flags=re.M)
+    lines = re.findall(r"^make ([^#\n]*)", (ROOT / ".ci" / "run").read_text("utf8"), flags=re.M)
+    made = [word for line in lines for word in shlex.split(line) if "=" not in word and not word.startswith("-")]
+    assert set(made) <= set(targets)
+    assert {"lint", "book", "pdf", "test", "weigh", "readme", "reproduce", "claims"} == set(made)
 
 
 def test_every_command_and_chapter_of_dlbook_exists():

@@ -4,8 +4,10 @@
     python book/_ext/claims.py --export PROFILE     the variables of a profile, for a shell
 
 A profile moves every seed of the pages (seeds1, seeds2, seeds3) or makes the libraries compute with other kernels: avx2
-is a machine like this one, far is one without any vector instructions of the last fifteen years.  Each page goes on
-after a failure, so that all of its claims are seen.  A page is named as its file is: lenet, playground.
+is a machine like this one, far is one without any vector instructions of the last fifteen years.  A sum, far+seeds1, is
+both in one execution: half the time of one after the other, and the claims that fail there are asked which of the two
+it was.  Each page goes on after a failure, so that all of its claims are seen.  A page is named as its file is: lenet,
+playground.
 """
 
 import argparse
@@ -49,6 +51,20 @@ def profiles() -> dict[str, Profile]:
     return {"far": Profile(0, far), "avx2": Profile(0, avx2), **seeds}
 
 
+def added(name: str, known: Mapping[str, Profile]) -> Profile:
+    """Return the profile of a name, or of a sum of names: the shift of its seeds, and the variables of its kernels.
+
+    >>> added("far+seeds1", {"far": Profile(0, {"KERNELS": "old"}), "seeds1": Profile(1000, {})})
+    Profile(shift=1000, kernels={'KERNELS': 'old'})
+    """
+    parts = [known[part] for part in name.split("+")]
+    shifts = [part.shift for part in parts if part.shift]
+    kernels = [part.kernels for part in parts if part.kernels]
+    if len(shifts) > 1 or len(kernels) > 1:
+        raise ValueError(f"{name} says twice how seeds move or which kernels compute")
+    return Profile(sum(shifts), dict(kernels[0]) if kernels else {})
+
+
 def numpy_features(*words: str) -> str:
     """Return the instruction sets that NumPy would use on this machine and whose names contain one of ``words``."""
     import numpy as np
@@ -71,12 +87,17 @@ def report(name: str, results: list[Result]) -> tuple[str, int]:
     rows = [row for result in results for row in result.failed_claims]
     claims = sum(len(result.claims) for result in results)
     errors = [result.error for result in results if result.error]
+    count = len(rows) + len(errors)
     said = f"{name}: {claims - len(rows)} of {claims} claims held, on {len(results)} pages"
     parts = [
         said + (f"; {len(errors)} pages with cells that failed" if errors else ""),
         *([listing(rows)] if rows else []),
     ]
-    return "\n".join([*parts, *errors]), len(rows) + len(errors)
+    wrong = [result.path.stem for result in results if result.error or result.failed_claims]
+    if "+" in name and wrong:
+        which = f'make claims PROFILES="{name.replace("+", " ")}" ONLY="{" ".join(wrong)}"'
+        errors.append(f"which of {name} it was, says {which}")
+    return "\n".join([*parts, *errors]), count
 
 
 def main() -> int:
@@ -85,16 +106,20 @@ def main() -> int:
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(usage="claims.py [PROFILE ...] [-- PAGE ...]", description=__doc__.splitlines()[0])
-    parser.add_argument("profile", nargs="*", help=f"of {', '.join(known)} (default: all)")
+    parser.add_argument("profile", nargs="*", help=f"of {', '.join(known)}, or sums of them (default: all)")
     parser.add_argument("--export", action="store_true", help="write the variables of the profiles for a shell to read")
     options = parser.parse_args(words[:split])
     names = options.profile or list(known)
-    if unknown := set(names) - set(known):
+    if unknown := {part for name in names for part in name.split("+")} - set(known):
         parser.error(f"there is no profile {', '.join(sorted(unknown))}: choose from {', '.join(known)}")
+    try:
+        chosen = {name: added(name, known) for name in names}
+    except ValueError as error:
+        parser.error(str(error))
     if options.export:
         print(
             "\n".join(
-                f"export {key}={shlex.quote(value)}" for name in names for key, value in known[name].kernels.items()
+                f"export {key}={shlex.quote(value)}" for name in names for key, value in chosen[name].kernels.items()
             )
         )
         return 0
@@ -105,7 +130,7 @@ def main() -> int:
     paths = [pages[word] for word in asked]
     wrong, summary = 0, []
     for name in names:
-        shift, kernels = known[name]
+        shift, kernels = chosen[name]
         rewrite = (lambda code, shift=shift: moved(code, shift)) if shift else None
         results = execute(paths, environment=kernels, rewrite=rewrite, go_on=True)
         text, count = report(name, results)

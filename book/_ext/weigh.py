@@ -26,12 +26,14 @@ import shutil
 import statistics
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 SLOWER = 4
+AGAIN = 3  # times that a page which moved is loaded once more, before it is said to move
 WORST = {"sent": 700.0, "requests": 30, "elements": 15_000, "shift": 0.02}  # of every page
 MEDIAN = {"blocked": 600.0}  # of all pages; told, not judged: it is twice as much beside another process
 TEXT = {".html", ".css", ".js", ".svg", ".json", ".mjs", ".txt", ".inv"}
@@ -148,6 +150,23 @@ def weigh(browser: Any, address: str, site: Path, page: str) -> Weight:
     )
 
 
+def at_rest(weight: Weight, again: Callable[[], Weight]) -> Weight:
+    """Return the weight of a page, which is loaded again if it moved: a busy machine may bring a font late.
+
+    >>> moved = Weight("a.html", 900, 300, 0, 20, 5000, 900, 100, 0.03)
+    >>> later = iter([moved._replace(shift=0.05), moved._replace(shift=0.01), moved._replace(shift=0.0)])
+    >>> at_rest(moved, lambda: next(later)).shift
+    0.01
+    >>> at_rest(moved, lambda: moved._replace(shift=0.04)).shift
+    0.03
+    """
+    for _ in range(AGAIN):
+        if weight.shift <= WORST["shift"]:
+            break
+        weight = min(weight, again(), key=lambda found: found.shift)
+    return weight
+
+
 def over(weights: list[Weight]) -> list[str]:
     """Say which limits are not kept, and by which page.
 
@@ -197,9 +216,7 @@ def main() -> int:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"]
         browser = playwright.chromium.launch(executable_path=chromium(), args=arguments)
         weights = [weigh(browser, address, site, page) for page in pages]
-        for i, weight in enumerate(weights):
-            if weight.shift > WORST["shift"]:  # a busy machine may bring a font late: once more
-                weights[i] = min(weight, weigh(browser, address, site, weight.page), key=lambda found: found.shift)
+        weights = [at_rest(weight, partial(weigh, browser, address, site, weight.page)) for weight in weights]
         browser.close()
     print(table(weights))
     heavy = over(weights)

@@ -1,5 +1,6 @@
 """Chapters as other machines would execute them."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import claims
-from claims import main, moved, numpy_features, profiles
+from claims import added, main, moved, numpy_features, profiles
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,41 @@ def test_moved_seeds_alone_change_the_draw(page, monkeypatch, capsys):
     assert "torch chooses its kernels" not in said
 
 
+def test_a_sum_of_profiles_is_both_in_one_execution_and_says_how_to_tell_them_apart(page, monkeypatch, capsys):
+    assert run(monkeypatch, "far+seeds2") == 1
+    said = capsys.readouterr().out
+    assert "far+seeds2: 0 of 2 claims held, on 1 pages" in said
+    assert "first draw of seed 0 is 0.1257\n      measured: x = " in said
+    assert "torch chooses its kernels\n      measured: kernels = default" in said
+    assert said.count("claims held") == 1
+    assert said.endswith('which of far+seeds2 it was, says make claims PROFILES="far seeds2" ONLY="page"\n')
+    page.write_text(PAGE.replace("1 / 0\n", "").replace("claim(", "print("))
+    assert run(monkeypatch, "far+seeds2") == 0
+    assert "which of" not in capsys.readouterr().out
+
+
+def test_a_sum_takes_each_of_both_from_its_part_in_any_order():
+    known = profiles()
+    assert added("far", known) == known["far"]
+    assert added("far+seeds2", known) == added("seeds2+far", known) == (2000, known["far"].kernels)
+
+
+def test_ci_executes_with_other_kernels_and_with_moved_seeds():
+    (names,) = re.findall(
+        r"^make claims PROFILES=\"?([^\"#\n]*)", (claims.ROOT / ".ci" / "run").read_text(), flags=re.M
+    )
+    chosen = [added(name, profiles()) for name in names.split()]
+    assert any(profile.shift for profile in chosen)
+    assert any(profile.kernels == profiles()["far"].kernels for profile in chosen)
+
+
+@pytest.mark.parametrize("name", ["far+avx2", "seeds1+seeds2", "far+seeds1+seeds1"])
+def test_a_sum_that_contradicts_itself_is_refused(monkeypatch, capsys, name):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, name)
+    assert f"{name} says twice how seeds move or which kernels compute" in capsys.readouterr().err
+
+
 def test_a_cell_that_fails_does_not_hide_the_claims_behind_it(page, monkeypatch, capsys):
     page.write_text(PAGE)
     assert run(monkeypatch, "seeds1") == 1
@@ -89,9 +125,10 @@ def test_a_cell_that_fails_does_not_hide_the_claims_behind_it(page, monkeypatch,
 
 
 def test_an_unknown_profile_is_named_with_those_that_there_are(page, monkeypatch, capsys):
-    with pytest.raises(SystemExit):
-        run(monkeypatch, "near")
-    assert "there is no profile near: choose from far, avx2, seeds1" in capsys.readouterr().err
+    for name in ("near", "far+near"):
+        with pytest.raises(SystemExit):
+            run(monkeypatch, name)
+        assert "there is no profile near: choose from far, avx2, seeds1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["page", "a-part/page", "book/a-part/page.md"])

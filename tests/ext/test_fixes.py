@@ -251,6 +251,61 @@ def test_a_page_of_which_the_code_alone_is_read_has_the_same_links(tmp_path):
     assert "<br></p><pre>raw</pre>" in ours
 
 
+def test_links_of_names_are_those_that_codeautolink_would_write(tmp_path):
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+    from sphinx_codeautolink import extension
+    from sphinx_codeautolink.extension.block import CodeExample, SourceTransform, link_html
+    from sphinx_codeautolink.parse import parse_names
+
+    let_codeautolink_read_code_alone()
+    lexer, formatter = get_lexer_by_name("ipython3"), HtmlFormatter()
+    sources = [cell.source for cell in read(chapter("lenet").path).cells if cell.cell_type == "code"]
+    sources += ["import torch\nfrom torch import nn\ntorch.ones(1).relu(); x = torch.sin(torch.sin(torch.ones(\n1)))"]
+    transforms, inventory = [], {"": ""}
+    for source in [*sources, sources[-1]]:
+        names = [name for name in parse_names(source, None) if name.lineno == name.end_lineno]
+        for n, name in enumerate(names):
+            name.resolved_location = ".".join(part for part in name.import_components if part.isidentifier())
+            inventory[name.resolved_location] = f"{'https://host/' * (n % 2)}{name.resolved_location}.html?a=1&b"
+        transforms.append(SourceTransform(source, names, CodeExample("book/a/b", None, []), 1))
+    blocks = [
+        f'<div class="highlight-ipython3 x">{highlight(t.source, lexer, formatter).rstrip()}\n</div>'
+        for t in transforms
+    ]
+    written = []
+    for titles in (True, False):
+        for function in (link_html, extension.link_html):
+            path = tmp_path / "book" / "a" / "b.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("\n".join(blocks))
+            function("book/a/b", str(tmp_path), transforms, inventory, {}, [], disable_link_titles=not titles)
+            written.append(path.read_text())
+    assert written[0].count("sphinx-codeautolink-a") > 50
+    assert written[0] == written[1] != written[2] == written[3]
+
+
+def test_what_a_page_lacks_codeautolink_says_itself(tmp_path, monkeypatch):
+    from sphinx_codeautolink import extension
+    from sphinx_codeautolink.extension import block
+    from sphinx_codeautolink.parse import LinkContext, Name
+
+    let_codeautolink_read_code_alone()
+    said: list[str] = []
+    monkeypatch.setattr(block.logger, "warning", lambda message, **options: said.append(message))
+    (tmp_path / "a.html").write_text(
+        '<div class="highlight-python x"><div class="highlight"><pre><span class="n">y</span></pre></div></div>'
+    )
+    name = Name(["x"], "x", 1, 1, LinkContext.none, "x")
+    for source, names in (("other", []), ("y", [name])):
+        transforms = [block.SourceTransform(source, names, block.CodeExample("a", None, []), 1)]
+        extension.link_html("a", str(tmp_path), transforms, {"x": "x.html"}, {}, [], disable_link_titles=False)
+    assert len(said) == 2
+    assert said[0].startswith("Could not match a code example")
+    assert said[1].startswith("Could not match transformation of `x`")
+
+
 def test_pybtex_reads_the_entry_points_once():
     import pybtex.plugin
 
