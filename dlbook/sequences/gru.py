@@ -35,10 +35,11 @@ def step(drive: Tensor, state: Tensor, weight_hh: Tensor, bias_hh: Tensor | None
     >>> step(torch.zeros(1, 3), torch.ones(1, 1), torch.zeros(3, 1))  # z = 1/2, candidate 0
     tensor([[0.5000]])
     """
-    h = state.shape[-1]
-    product = F.linear(state, weight_hh, bias_hh)
-    r, z = (drive[:, : 2 * h] + product[:, : 2 * h]).sigmoid().chunk(2, dim=-1)
-    candidate = torch.tanh(torch.addcmul(drive[:, 2 * h :], r, product[:, 2 * h :]))
+    parts = 2 * state.shape[-1], state.shape[-1]  # the gates, the candidate
+    product_gates, product = F.linear(state, weight_hh, bias_hh).split(parts, dim=-1)
+    drive_gates, drive = drive.split(parts, dim=-1)
+    r, z = (drive_gates + product_gates).sigmoid().chunk(2, dim=-1)
+    candidate = torch.tanh(torch.addcmul(drive, r, product))
     return torch.lerp(candidate, state, z)  # candidate + z (state - candidate)
 
 
@@ -52,11 +53,13 @@ def step_chung(drive: Tensor, state: Tensor, weight_hh: Tensor, bias_hh: Tensor 
     >>> step_chung(torch.zeros(1, 3), torch.ones(1, 1), torch.zeros(3, 1))
     tensor([[0.5000]])
     """
-    h = state.shape[-1]
+    parts = 2 * state.shape[-1], state.shape[-1]  # the gates, the candidate
     if bias_hh is not None:
         drive = drive + bias_hh
-    r, z = torch.addmm(drive[:, : 2 * h], state, weight_hh[: 2 * h].T).sigmoid().chunk(2, dim=-1)
-    candidate = torch.tanh(torch.addmm(drive[:, 2 * h :], r * state, weight_hh[2 * h :].T))
+    drive_gates, drive = drive.split(parts, dim=-1)
+    weight_gates, weight = weight_hh.split(parts)
+    r, z = torch.addmm(drive_gates, state, weight_gates.T).sigmoid().chunk(2, dim=-1)
+    candidate = torch.tanh(torch.addmm(drive, r * state, weight.T))
     return torch.lerp(state, candidate, z)  # (1 - z) state + z candidate
 
 
