@@ -5,6 +5,8 @@ N(w) + T(w): N(w) counts how often w was seen with something behind it, T(w) how
 shortest context of all is a uniform distribution.
 """
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,26 @@ class NGram:
             seen, kinds = np.add.reduceat(counts, first), np.diff(np.append(first, len(grams)))
             self._grams.append((grams, counts))
             self._contexts.append((contexts, seen, kinds))
+
+    def shorter(self, order: int) -> "NGram":
+        """Return the model of a lower ``order``, whose counts this one has already made.
+
+        Parameters
+        ----------
+        order : int
+            At most this model's.
+
+        Examples
+        --------
+        >>> longest = NGram("abab", order=3)
+        >>> longest.shorter(2).bits("ab") == NGram("abab", order=2).bits("ab")
+        True
+        """
+        if not 1 <= order <= self.order:
+            raise ValueError(f"order is from 1 to {self.order}, found {order}")
+        model = copy.copy(self)
+        model.order, model._grams, model._contexts = order, self._grams[:order], self._contexts[:order]
+        return model
 
     def __len__(self) -> int:
         """Return how many counts the model keeps: one for each sequence that it has seen, of every length."""
