@@ -64,10 +64,21 @@ def test_counts_are_one_for_each_run_that_occurred():
     assert len(NGram("aaaa", 3)) == 3
 
 
+@pytest.mark.parametrize("order", [1, 2, 4, 5])
+def test_a_shorter_model_is_the_one_that_was_counted_for_its_order(order):
+    longest, alone = NGram(TEXT, 5, alphabet=ALPHABET), NGram(TEXT, order, alphabet=ALPHABET)
+    model = longest.shorter(order)
+    assert (model.order, len(model)) == (order, len(alone))
+    assert np.array_equal(model.log2(NEW), alone.log2(NEW))
+    assert np.array_equal(longest.log2(NEW), NGram(TEXT, 5, alphabet=ALPHABET).log2(NEW))  # it has lost nothing
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: NGram("ab", 0), "order is at least 1"),
+        (lambda: NGram("ab", 2).shorter(3), "order is from 1 to 2, found 3"),
+        (lambda: NGram("ab", 2).shorter(0), "order is from 1 to 2, found 0"),
         (lambda: NGram("", 2), "found 2 and 0 characters"),
         (lambda: NGram("ab", 2).log2("abc"), "'c' is not in the alphabet"),
         (lambda: NGram("ab", 2).log2("a\U0001f600"), "is not in the alphabet"),
