@@ -75,19 +75,24 @@ class BPE:
                 pairs[pair] += often[number]
                 places[pair].add(number)
         while len(self.units) < vocabulary_size and pairs:
-            best = max(pairs, key=lambda pair: (pairs[pair], -pair[0], -pair[1]))  # of equals the older units
+            most = max(pairs.values())
+            best = min(pair for pair, count in pairs.items() if count == most)  # of equals the older units
             merged = len(self.units)
             self.units.append(self.units[best[0]] + self.units[best[1]])
             self.merges.append(best)
+            fewer: set[Pair] = set()
             for number in places.pop(best):
                 word, count = words[number], often[number]
                 for pair in pairwise(word):
                     pairs[pair] -= count
+                    fewer.add(pair)
                 words[number] = word = merge(word, best, merged)
                 for pair in pairwise(word):
                     pairs[pair] += count
                     places[pair].add(number)
-            pairs = Counter({pair: count for pair, count in pairs.items() if count > 0})
+            for pair in fewer:
+                if not pairs[pair]:
+                    del pairs[pair]
 
     def encode(self, text: str) -> list[int]:
         """Return the numbers of the units of a text: in each word, merges are made in the order they were learned."""

@@ -128,12 +128,13 @@ class BidirectionalGRU(nn.Module):
         turned = x.gather(1, places[..., None].expand_as(x))
         drives = [norm(F.linear((x, turned)[i], self.weight_ih[i]), mask) for i, norm in enumerate(self.norms)]
         state, states = x.new_zeros(2, b, h), []
-        for drive in torch.stack(drives).unbind(2):
+        weight = self.weight_hh.mT.contiguous()
+        of_gates, of_candidate = torch.stack(drives).split([2 * h, h], dim=-1)
+        for gates, candidate in zip(of_gates.unbind(2), of_candidate.unbind(2), strict=True):
             # torch's form of the unit, see gru.step, for both directions at once
-            product = torch.bmm(state, self.weight_hh.mT)
-            r, z = (drive[..., : 2 * h] + product[..., : 2 * h]).sigmoid().chunk(2, dim=-1)
-            candidate = torch.tanh(torch.addcmul(drive[..., 2 * h :], r, product[..., 2 * h :]))
-            state = torch.lerp(candidate, state, z)
+            to_gates, to_candidate = torch.bmm(state, weight).split([2 * h, h], dim=-1)
+            r, z = (gates + to_gates).sigmoid().chunk(2, dim=-1)
+            state = torch.lerp(torch.tanh(torch.addcmul(candidate, r, to_candidate)), state, z)
             states.append(state)
         forward, backward = torch.stack(states, dim=2)
         backward = backward.gather(1, places[..., None].expand_as(backward))

@@ -71,40 +71,40 @@ def match_templates(recording: Array, templates: Sequence[Array], *, change: flo
         raise ValueError("there is no template to match with")
     for template in templates:
         axes("template", template, "r m", m=m, least=2)
+    # two frames that nothing resembles stand before every template, so that no step leads into it from the one before
     sizes = np.array([len(template) for template in templates])
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    ends = starts + sizes - 1
+    ends = np.cumsum(sizes + 2) - 1
+    starts = ends - sizes + 1
     exits = np.stack([ends, ends - 1]).T.ravel()
-    apart = _distances(recording, np.concatenate(templates))  # (t, all frames of all templates)
+    within = np.concatenate([np.arange(start, end + 1) for start, end in zip(starts, ends, strict=True)])
+    apart = np.full((len(recording), ends[-1] + 1), np.inf)
+    apart[:, within] = _distances(recording, np.concatenate(templates))
     total = np.full(apart.shape[1], np.inf)
     total[starts] = apart[0, starts]
-    history = np.full(len(total), -1)  # for every state, where its path's last entry stands in ``entries``
-    entries: list[tuple[int, int]] = [(-1, k) for k in range(len(templates))]  # what came before, which template
-    history[starts] = np.arange(len(templates))
-    inside = np.arange(len(total)) - np.repeat(starts, sizes)  # place within the template
-    for now in apart[1:]:
-        leave = exits[np.argmin(total[exits])]
-        ways = np.full((3, len(total)), np.inf)
-        ways[0] = total
-        ways[1, 1:] = np.where(inside[1:] >= 1, total[:-1], np.inf)
-        ways[2, 2:] = np.where(inside[2:] >= 2, total[:-2], np.inf)
-        way = ways.argmin(axis=0)
-        best, source = ways.min(axis=0), np.arange(len(total)) - way
-        came, cost = history[source], total[leave] + change
-        before = history[leave]
-        begin = starts[cost < best[starts]]
-        for start in begin:
-            came[start] = len(entries)
-            entries.append((int(before), int(np.searchsorted(starts, start))))
-        best[begin] = cost
-        total, history = best + now, came
+    one, two = (np.zeros(apart.shape, dtype=bool) for _ in range(2))  # whether the path came from one or two before
+    left = np.zeros(len(recording), dtype=np.int64)  # behind which frame of a template the best path may leave it
+    began = np.ones((len(recording), len(templates)), dtype=bool)
+    best = total.copy()
+    for i, now in enumerate(apart[1:], 1):
+        left[i] = exits[np.argmin(total[exits])]
+        np.less(total[1:-1], total[2:], out=one[i, 2:])
+        np.minimum(total[1:-1], total[2:], out=best[2:])
+        np.less(total[:-2], best[2:], out=two[i, 2:])
+        np.minimum(total[:-2], best[2:], out=best[2:])
+        stayed = best[starts]
+        began[i] = total[left[i]] + change < stayed
+        best[starts] = np.minimum(total[left[i]] + change, stayed)
+        np.add(best, now, out=total)
     if not np.isfinite(total[ends]).any():
         raise ValueError(f"no template ends in a recording of {len(recording)} frames, found sizes {sizes.tolist()}")
-    at = int(history[ends[np.argmin(total[ends])]])
-    found = []
-    while at >= 0:
-        at, template_number = entries[at]
-        found.append(template_number)
+    at, found = int(ends[np.argmin(total[ends])]), []
+    for i in range(len(recording) - 1, -1, -1):
+        template_number = int(np.searchsorted(ends, at))
+        if at == starts[template_number] and began[i, template_number]:
+            found.append(template_number)
+            at = int(left[i])
+        else:
+            at -= 2 if two[i, at] else int(one[i, at])
     return found[::-1]
 
 
