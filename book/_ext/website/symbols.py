@@ -37,7 +37,8 @@ def found_in(env: BuildEnvironment) -> dict[str, list[str]]:
 
 def collect(app: Sphinx, document: nodes.document) -> None:
     """Give each row its address."""
-    env, targets = app.env, []
+    env = app.env
+    targets: list[str] = []
     labels = env.get_domain("std").data["anonlabels"]
     for _, rows in tables(document):
         for row in rows:
