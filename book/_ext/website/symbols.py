@@ -94,12 +94,11 @@ def group(app: Sphinx, document: nodes.document, docname: str) -> None:
 
 
 def lead(app: Sphinx, document: nodes.document, docname: str) -> None:
-    """Let a chapter's list tell how many symbols it brings, with a link to them."""
+    """Let a chapter's list lead to the symbols that are first in it."""
     for glance in document.findall(lambda node: "at-a-glance" in getattr(node, "attributes", {}).get("classes", [])):
         for page, targets in found_in(app.env).items():
-            if number := sum(home(app.env, target) == docname for target in targets):
-                said = f"{number} new symbol{'s' * (number > 1)}"
-                there = link(app, docname, page, said)
+            if docname in (home(app.env, target) for target in targets):
+                there = link(app, docname, page, "what its symbols mean")
                 there["refuri"] += f"#{address(docname)}"
                 entry = nodes.definition("", nodes.paragraph("", "", there))
                 glance.insert(-1, nodes.definition_list_item("", nodes.term("", "Notation"), entry))
