@@ -57,7 +57,7 @@ def test_no_display_is_wider_than_a_phone(printer: paper.Printer):
         tab.goto(f"{paper.ADDRESS}{leaf.name}.html")
         tab.add_style_tag(content="* { content-visibility: visible !important; }")
         tab.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
-        tab.evaluate("document.fonts.ready.then(() => true)")
+        tab.evaluate("Promise.all([...document.fonts].filter((f) => /KaTeX/.test(f.family)).map((f) => f.load()))")
         found = tab.eval_on_selector_all(
             ".katex-display",
             "displays => displays.filter((display) => display.scrollWidth > display.clientWidth)"
