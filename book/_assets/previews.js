@@ -1,7 +1,8 @@
 // What a link leads to, shown beside it when the mouse waits on it, the keyboard comes to it, or a finger taps it (and
-// again to go there). From another page it is cut, but a file may not fetch.
+// again to go there). From another page it is cut, but a file may not fetch. A chapter shows what one will do there, and to
+// it a finger goes at once.
 
-const PREVIEWED = /^(equation|fig|tab|thm|def|lem|prop|cor|alg|ex|term|errata)-|^id\d+$/;
+const PREVIEWED = /^(equation|fig|tab|thm|def|lem|prop|cor|alg|ex|term|errata|symbols?|ch)-|^id\d+$/;
 const [SHOW, HIDE] = [250, 200]; // milliseconds
 const EDGE = 8;
 
@@ -20,15 +21,29 @@ function placeFor(link, box, view) {
   return { left, top: under ? link.bottom + EDGE : link.top - EDGE - height, height };
 }
 
-// what an id names: an element, or the one behind an empty mark
+const within = (page, name, ...parts) => {
+  const whole = page.createElement(name);
+  whole.append(...parts.map((part) => part.cloneNode(true)));
+  return whole;
+};
+
+// what an id names: an element, or the one behind an empty mark; of a chapter its title and the first of its list
 function blockOf(page, id) {
   const found = page.getElementById(id);
   if (found && id.startsWith("errata-")) return found.closest("section");
   const block = found?.localName === "span" && !found.textContent.trim() ? found.nextElementSibling : found;
-  if (block?.localName !== "dt") return block;
-  const entry = page.createElement("dl");
-  entry.append(block.cloneNode(true), block.nextElementSibling.cloneNode(true));
-  return entry;
+  if (found && id.startsWith("ch-")) {
+    const will = page.querySelectorAll("dl.at-a-glance > :is(dt, dd):nth-child(-n + 2)");
+    return will.length ? within(page, "div", within(page, "strong", ...page.querySelector("h1").childNodes), within(page, "dl", ...will)) : undefined;
+  }
+  if (block?.localName === "dt") return within(page, "dl", block, block.nextElementSibling);
+  if (/^t(body|r)$/.test(block?.localName)) {
+    const table = block.closest("table");
+    const copy = within(page, "table", table.tHead, block);
+    copy.className = table.className;
+    return copy;
+  }
+  return block;
 }
 
 // ids stay with the original; addresses hold on any page
@@ -95,9 +110,10 @@ function startPreviews(article) {
     link.setAttribute("aria-describedby", box.id);
   }
 
-  const linkAt = ({ target }) => {
-    const link = target.closest?.("a.reference.internal[href*='#']");
-    return link && article.contains(link) && targetOf(link.href, location.href) && link;
+  const linkAt = (event) => {
+    const link = event.target.closest?.("a.reference.internal[href*='#']");
+    const target = link && article.contains(link) && targetOf(link.href, location.href);
+    return target && !(finger && target.id.startsWith("ch-")) && link;
   };
   const come = (event) => {
     if (event.pointerType) finger = event.pointerType === "touch";

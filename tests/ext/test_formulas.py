@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable
 
+import lxml.html
+import pytest
+
 from website.formulas import DRAWN, mend, read
 
 PAGE = """# Page
@@ -37,6 +40,16 @@ def test_what_is_heard_stays_and_so_does_every_letter_that_is_seen(build: Callab
     assert re.findall(whole, after) == re.findall(whole, before)
     assert after.count("<span") < 0.97 * before.count("<span")
     assert mend("no formula") == "no formula"
+
+
+@pytest.mark.parametrize("tex", [r"\lambda_{\min}", r"\lambda^{\max}", r"\max_x \sin x"])
+def test_scripts_have_a_base_and_no_sign_too_many(build: Callable, tex: str):
+    page = lxml.html.fromstring(mend(build({"page": f"# Page\n\n${tex}$\n"}).page("page")))
+    wanted = {"msub": 2, "msup": 2, "munder": 2}  # MathML 3, 3.1.3.2: required arguments
+    found = list(page.iter(*wanted))
+    assert found
+    assert [len(part) for part in found] == [wanted[part.tag] for part in found]
+    assert ("\u2061" in page.text_content()) == (r"\sin" in tex), "sin is applied to x"
 
 
 def test_only_plain_elements_go_and_no_two_texts_meet():

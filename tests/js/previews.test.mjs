@@ -6,14 +6,14 @@ import { load, plain } from "./scripts.mjs";
 const { placeFor, targetOf } = load("previews.js");
 const HERE = "https://example.org/book/convolution/lenet.html";
 
-test("links to equations, theorems, figures, tables, works, terms and errata are shown, on any page of the site", () => {
-  for (const id of ["equation-eq-lenet-maxpool", "fig-a", "tab-a", "thm-a", "def-a", "ex-a", "errata-e30", "id229", "term-margin"])
+test("links to equations, theorems, figures, tables, works, terms, errata, symbols and chapters are shown, on any page of the site", () => {
+  for (const id of ["equation-eq-lenet-maxpool", "fig-a", "tab-a", "thm-a", "def-a", "ex-a", "errata-e30", "id229", "term-margin", "symbols-lenet", "symbol-eq-a-2", "ch-lenet"])
     assert.deepEqual(plain(targetOf(`../x/y.html#${id}`, HERE)), { page: "https://example.org/book/x/y.html", id });
   assert.deepEqual(plain(targetOf("#fig-a", `${HERE}#x`)), { page: HERE, id: "fig-a" });
 });
 
 test("links to pages, sections, names of code and other sites are not", () => {
-  for (const href of ["resnet.html", "#ch-lenet", "../api/a.html#dlbook.a.B", "https://example.com/x.html#fig-a", "#ideas", "#figure"])
+  for (const href of ["resnet.html", "#lenet-5", "../api/a.html#dlbook.a.B", "https://example.com/x.html#fig-a", "#ideas", "#figure"])
     assert.ok(!targetOf(href, HERE), href);
 });
 

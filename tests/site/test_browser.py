@@ -38,6 +38,9 @@ FACTS = """() => {
     katex: document.querySelectorAll(".math .katex").length,
     katexErrors: document.querySelectorAll(".katex-error").length,
     dollars,
+    unsound: [...document.querySelectorAll("msub, msup, mfrac, mover, munder, mroot, msubsup, munderover")]
+      .filter((part) => part.children.length !== (/^msubsup|munderover$/.test(part.localName) ? 3 : 2))
+      .map((part) => part.closest("math").getAttribute("alttext")),
     clipped: [...document.querySelectorAll(".katex-display")]
       .filter((box) => box.querySelector(".base")?.getBoundingClientRect().left < box.getBoundingClientRect().left - 1)
       .map((box) => box.querySelector("math").getAttribute("alttext")),
@@ -137,6 +140,7 @@ def test_mathematics_is_typeset(seen: Seen):
     assert seen.facts["katex"] == seen.facts["maths"]
     assert seen.facts["katexErrors"] == 0
     assert seen.facts["dollars"] == []
+    assert seen.facts["unsound"] == [], "Firefox says 'invalid markup' to those who hear the page"
     assert seen.facts["clipped"] == [], "a wide display begins at its beginning"
     assert seen.covered == [], "no formula lies under its number"
 

@@ -145,3 +145,12 @@ def test_a_picture_lies_exactly_on_its_figure(page: Any, address: str, mixed: st
     for under, over in boxes:
         assert under == over
         assert under[4] < 1, "no wider than its place"
+
+
+def test_what_is_scrolled_has_bars_of_the_page_s_colors(fine: Any, address: str):
+    show(fine, address + CHAPTERS[0], "dark")
+    bars = fine.eval_on_selector_all(
+        ".bd-sidebar-primary, article pre", "parts => parts.map((part) => getComputedStyle(part).scrollbarColor)"
+    )
+    assert len(bars) > 1
+    assert "auto" not in bars, "Firefox draws these white"

@@ -50,6 +50,25 @@ def test_no_page_is_wider_than_a_tablet_which_has_a_list_of_pages_and_no_margin(
     assert wide == {}
 
 
+def test_no_display_is_wider_than_a_phone(printer: paper.Printer):
+    tab = opened(printer, LENET, 390)
+    wide = {}
+    for leaf in LEAVES:
+        tab.goto(f"{paper.ADDRESS}{leaf.name}.html")
+        tab.add_style_tag(content="* { content-visibility: visible !important; }")
+        tab.evaluate("document.querySelectorAll('details').forEach((fold) => fold.open = true)")
+        tab.evaluate("Promise.all([...document.fonts].filter((f) => /KaTeX/.test(f.family)).map((f) => f.load()))")
+        found = tab.eval_on_selector_all(
+            ".katex-display",
+            "displays => displays.filter((display) => display.scrollWidth > display.clientWidth)"
+            ".map((display) => display.querySelector('math').getAttribute('alttext'))",
+        )
+        if found:
+            wide[leaf.name] = found
+    tab.context.close()
+    assert wide == {}
+
+
 def test_brackets_in_the_line_do_not_break_on_a_phone(printer: paper.Printer):
     tab = opened(printer, "book/optimization/gradient-descent.html", 390)
     held = tab.eval_on_selector_all(

@@ -86,6 +86,34 @@ def test_what_stands_on_another_page_is_fetched_once_and_its_addresses_hold(tab:
     assert tab.url.split("#")[0] == address + CHAPTER
 
 
+def test_a_chapter_shows_its_symbols_and_a_link_to_a_chapter_what_one_will_do_there(tab: Any, address: str):
+    tab.locator(".at-a-glance a[href*='#symbols-']").hover()
+    tab.wait_for_selector("[aria-describedby=preview]")
+    box = tab.locator("#preview")
+    rows = [row.inner_text() for row in box.locator("tbody tr:not(.chapter)").all()]
+    assert box.evaluate("box => box.scrollWidth <= box.clientWidth")
+    assert violations(tab, {}) == []
+    tab.goto(f"{address}book/notation.html")
+    own = tab.locator("tbody:has(tr.chapter a[href*='momentum'])")
+    assert rows == [row.inner_text() for row in own.locator("tr:not(.chapter)").all()] != []
+    own.locator("tr.chapter a").hover()
+    tab.wait_for_selector("[aria-describedby=preview]")
+    shown, title = box.inner_text(), own.locator("tr.chapter a").inner_text()
+    tab.goto(address + CHAPTER)
+    assert title in shown
+    assert tab.locator(".at-a-glance dd").first.inner_text() in shown
+    assert "#" not in shown, "the sign that links a heading stays there"
+
+
+def test_a_finger_goes_to_a_chapter_at_once(browser: Any, address: str):
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, reduced_motion="reduce")
+    tab = context.new_page()
+    tab.goto(f"{address}book/notation.html", wait_until="domcontentloaded")
+    tab.locator("tr.chapter a").nth(1).tap()
+    tab.wait_for_url("**#ch-*")
+    context.close()
+
+
 def test_a_mouse_that_passes_and_a_click_show_nothing(tab: Any):
     here = link(tab, "equation-")
     here.hover()

@@ -37,6 +37,7 @@ from website import (
     searching,
     signatures,
     sources,
+    symbols,
 )
 
 
@@ -49,7 +50,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         part.setup(app)
     for part in (folding, parts, sources, signatures, modules, release, prompts, descriptions, darkening, numbers):
         part.setup(app)
-    for part in (prerequisites, book_map, edition, citing, reports, not_found):
+    for part in (prerequisites, symbols, book_map, edition, citing, reports, not_found):
         part.setup(app)
     for part in (searching, lightening):
         part.setup(app)

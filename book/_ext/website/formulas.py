@@ -19,6 +19,7 @@ WHOLE = re.compile(
     r'<annotation encoding="application/x-tex">(?P<tex>.*?)</annotation></semantics></math></span>',
     re.S,
 )
+APPLIED = re.compile(r"<mo>\u2061</mo>(?=</m(?:sub|sup|subsup)>)")
 LONGEST = 16  # letters of a formula that stays on one line
 LONGEST_IN_BRACKETS = 24
 PLAIN = {
@@ -161,6 +162,7 @@ def plainer(found: re.Match[str]) -> str:
     '<math class="katex-mathml" alttext="x"><mi>x</mi></math>'
     """
     inner, tex = found["inner"], found["tex"].strip().replace('"', "&quot;")
+    inner = APPLIED.sub("", inner)  # KaTeX applies the minimum of an index to nothing: Firefox drew "invalid markup"
     if inner.startswith("<mrow>"):  # KaTeX has one element there, and math is a row itself
         inner = inner.removeprefix("<mrow>").removesuffix("</mrow>")
     return f'<math class="katex-mathml"{found["attributes"]} alttext="{tex}">{inner}</math>'
