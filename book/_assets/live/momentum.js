@@ -16,7 +16,7 @@ export function verdict(rule, rate, keep) {
   const [along, across] = VALLEY.map((curvature) => roots(rule, rate * curvature, keep));
   const { radius: r } = across, path = roll(rule, VALLEY, START, rate, keep, TRIED), steps = arrival(path);
   if (r > 1 + 1e-9) return `It diverges: across the valley every step multiplies the error by ${number(r, 3)} in the long run.`;
-  const said = `Along the valley it ${MANNERS[along.manner]}, factor ${number(along.radius, 3)}; across, it ${MANNERS[across.manner]}, factor ${number(r, 3)}. `;
+  const said = `Along the valley the ball ${MANNERS[along.manner]}, factor ${number(along.radius, 3)}; across, it ${MANNERS[across.manner]}, factor ${number(r, 3)}. `;
   const { rate: x, keep: y } = best(rule, VALLEY), gap = along.radius - r;
   const most = Math.max(along.radius, r) < radius(rule, VALLEY, x, y) + 5e-4 ? "No pair has a smaller r" :
     Math.abs(gap) < 5e-4 ? "Both are equally slow" : gap > 0 ? "The way along is the slower one" : "The way across is the slower one";
