@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { verdict } from "../../book/_assets/live/momentum.js";
 import { arrival, best, complex, radius, roll, roots, within } from "../../book/_assets/live/rolling.js";
 
 const VALLEY = [1, 25], RULES = ["ball", "ahead"];
@@ -75,4 +76,13 @@ test("an arrival is the last time, not the first", () => {
   assert.equal(arrival([[4, 3], [0, 0], [1, 0], [0, 0.4], [0, 0.5]], 0.1), 3);
   assert.equal(arrival([[1], [NaN], [Infinity]]), null);
   assert.equal(arrival(roll("ball", VALLEY, [-10, 1], 1 / 13, 0, 300)), 173);
+});
+
+test("the sentence names the slower direction, how each moves, and whether the ball is lost", () => {
+  const creeping = verdict("ball", 0.02, 0.1); // (1.08 + √(1.08² - 0.4)) / 2, and √0.1
+  assert.match(creeping, /^Along the valley the ball creeps \(real roots\), factor 0\.978; across, it swings \(complex roots\), factor 0\.316\./);
+  assert.match(creeping, /The way along is the slower one: \d+ steps to a millionth/);
+  assert.match(verdict("ball", 0.079, 0), /jumps from wall to wall \(real roots\), factor 0\.975\. The way across is the slower one/);
+  assert.match(verdict("ball", 0.002, 0), /more than 2,000 steps/); // ln 10⁶ / 0.002 is 6,900
+  assert.match(verdict("ball", 0.09, 0), /^It diverges: .* by 1\.250 in the long run\.$/); // |1 - 2.25|
 });

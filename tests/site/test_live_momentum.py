@@ -99,7 +99,9 @@ def test_nesterov_bears_smaller_rates_the_more_momentum_it_has(page: Any, drawin
     assert "steps to a millionth" in said(drawing)
     momentum.fill("0.5")
     assert "steps to a millionth" in said(drawing)
+    borders = [drawing.locator(name).get_attribute("d") for name in (".edge", ".both")]
     rules.select_option("ahead")
+    assert borders != [drawing.locator(name).get_attribute("d") for name in (".edge", ".both")], "another map"
     assert said(drawing).startswith("It diverges"), "the ball bears it, Nesterov does not"
     momentum.fill("0.1")
     assert f"{arrived(rolled('ahead', 0.07, 0.1, 400))} steps to a millionth" in said(drawing)
