@@ -5,7 +5,7 @@ import { at, backward, changed, descended, difference, forward, loss } from "./b
 import { button, choice, html, number, row, sentence, slider, svg } from "./kit.js";
 
 export const EXAMPLE = { W: [[[1, 1], [3, -1], [1, -1]], [[1, -1, 2], [1, 2, 1]]], x: [1, 2], t: [3, 1], kind: "relu" };
-const KINDS = [["relu", "ReLU"], ["sigmoid", "sigmoid"], ["sigmoids", "sigmoid, at the outputs, too"]];
+const KINDS = [["relu", "ReLU"], ["sigmoid", "sigmoid"], ["sigmoids", "sigmoid everywhere"]];
 const SUBSCRIPTS = "₁₂₃", LETTERS = ["x", "h", "y"], MOST = 9; // of weights, inputs and targets
 
 // the ways of the signal and of the blame as steps: [layer, unit], layer 1 hidden, layer 2 outputs
