@@ -1,5 +1,6 @@
 """The live figure of back-propagation in the browser: it computes what the package computes, and answers the guesses."""
 
+import itertools
 import re
 from typing import Any
 
@@ -20,7 +21,7 @@ def test_all_numbers_of_both_ways_are_the_package_s(page: Any, address: str, kin
     rng = np.random.default_rng(len(sizes) + len(kind))
     activation, output = KINDS[kind]
     for scale in (1, 1, 3, 10):  # the last saturates
-        weights = [rng.normal(size=(o, i)) * scale for i, o in zip(sizes, sizes[1:])]  # noqa: B905
+        weights = [rng.normal(size=(o, i)) * scale for i, o in itertools.pairwise(sizes)]
         biases = [np.zeros(len(weight)) for weight in weights]
         x, t = rng.normal(size=sizes[0]), rng.normal(size=sizes[-1])
         network = {"W": [w.tolist() for w in weights], "x": x.tolist(), "t": t.tolist(), "kind": kind}
