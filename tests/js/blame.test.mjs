@@ -76,6 +76,9 @@ test("the sentences have the chapter's products", () => {
   assert.equal(plain(back(EXAMPLE, 1, 1)), "Hidden unit 2, backward: δ = ((−1) · (−1) + 4 · 2) · 1 = 9: the outputs pass on 9, and the slope of its ReLU is 1.");
   const { words, value } = derivative(EXAMPLE, ["W", 0, 1, 1]);
   assert.deepEqual([plain(words), value], ["δ · x₂ = 9 · 2", 18]);
+  const said = (path) => [plain(derivative(EXAMPLE, path).words), derivative(EXAMPLE, path).value];
+  assert.deepEqual(said(["x", 0]), ["3 · 1 + 9 · 3 + 0 · 1", 30]);
+  assert.deepEqual(said(["t", 1]), ["t₂ − y₂ = 1 − 5", -4]);
   assert.equal(name(["W", 0, 1, 1]), "Weight to h₂ from x₂");
   assert.equal(plain(summary(EXAMPLE)), "Loss ½ ((2 − 3)² + (5 − 1)²) = 8.5. Silent: hidden unit 3. There the slope is 0, and no blame gets through.");
   assert.match(stepped(EXAMPLE, descended(EXAMPLE, 0.05), 0.05), /the loss was 8\.5 and is 0\.0\d+\. Hidden unit 2 fell silent/);
