@@ -179,6 +179,23 @@ def test_lenet_reads_what_is_drawn_wherever_and_however_large(page: Any, address
         assert f"reads a {digit}" in says(drawing)
 
 
+@pytest.mark.parametrize("name", ["lenet", "fgsm"])
+def test_nothing_is_said_before_the_pen_rests(page: Any, address: str, name: str):
+    drawing = come_alive(page, address, PLACES[name], name)
+    before, bars = says(drawing), drawing.locator(".live-bars tbody").inner_text()
+    box = drawing.locator(".live-paper").bounding_box()
+    for k, (x, y) in enumerate(SEVEN):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
+        if k == 0:
+            page.mouse.down()
+    page.wait_for_timeout(200)
+    assert drawing.locator(".live-bars tbody").inner_text() != bars
+    assert says(drawing) == before
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    assert "reads a 7" in says(drawing)
+
+
 def test_a_digit_is_chosen_and_moved_by_keyboard(page: Any, address: str):
     drawing = come_alive(page, address, PLACES["lenet"], "lenet")
     drawing.get_by_label("Digit", exact=True).select_option("2")
