@@ -3,8 +3,8 @@
 
 import { button, html, movable, number, plane, row, runner, sentence, slider, svg } from "./kit.js";
 
-export const A = [[5, 2], [2, 2]];
-export const CURVATURES = [1, 6]; // its eigenvalues, and below the directions that belong to them
+const A = [[5, 2], [2, 2]];
+const CURVATURES = [1, 6]; // its eigenvalues, and below the directions that belong to them
 const DIRECTIONS = [[1, -2], [2, 1]].map((v) => v.map((c) => c / Math.sqrt(5)));
 const START = [2, -1.5], SIDE = 3.4, LEVELS = [0.2, 1, 3, 7, 14, 25, 40, 60], LIMIT = 2 / 6;
 const SHARES = [[0.1, "0.1 of the limit"], [6 / 7, "6/7, the best"], [0.97, "0.97"], [1.03, "1.03"]]; // as in the still
@@ -53,7 +53,7 @@ export function mount(root) {
 
   const rate = slider([html("span", {}, "Learning rate "), html("i", {}, "η")],
     { min: 0.01, max: 0.4, step: 0.001, value: SHARES[1][0] * LIMIT, show: (eta) => number(eta, 3), change: restart });
-  const run = runner(() => step(false), { label: "Run" });
+  const run = runner(() => step(false));
   const one = button("One step", () => (run.end(), step(true)));
 
   function restart() {

@@ -110,7 +110,7 @@ export function mount(root, { points, labels }) {
     const { done } = next(false) || { done: true };
     if (!done && corrections >= 2000) told.say(`After ${corrections} corrections there is no end in sight: perhaps no line separates these examples.`);
     return !done && corrections < 2000;
-  }, { label: "Run", pause: 180, most: 1e6 });
+  }, { pause: 180, most: 1e6 });
 
   function arrow(from, to, name) {
     const [a, b] = [from, to].map(weights.to), length = Math.hypot(b[0] - a[0], b[1] - a[1]);
