@@ -46,7 +46,7 @@ test("a setting that is written is read again, and the defaults need no words", 
 
 test("what the page could not show is left at its default", () => {
   for (const wrong of ["problem=moons", "hidden=9", "hidden=1,1,1,1,1,1,1", "inputs=", "inputs=x3", "rate=fast", "rate=-1", "share=1",
-    "batch=0.5", "batch=0", "seed=1.5", "speed=3", "__proto__=1", "rate=", "hidden=2,x"])
+    "batch=0.5", "batch=0", "seed=1.5", "speed=3", "__proto__=1", "rate=", "hidden=2,x", "rate=%", "hidden=%E0%A4"])
     assert.deepEqual(readSetting(wrong), { ...DEFAULTS }, wrong);
   assert.deepEqual(readSetting("hidden=").hidden, []);
   assert.deepEqual(readSetting("inputs=x1%5E2,x1%5E2").inputs, ["x1^2"]);
