@@ -20,15 +20,16 @@ from dlbook.sequences.attentive import AttentiveDecoder, AttentiveSeq2Seq
 from dlbook.sequences.beam_search import greedy
 from dlbook.sequences.seq2seq import Encoder, shift_right
 from dlbook.sequences.vocabulary import tokenize
-from live import come_alive, compute
+from live import come_alive, compute, modules
 
 pytestmark = pytest.mark.site
 FIGURES = [
     (path, name)
-    for path in ["book/index.html", *CHAPTERS]
+    for path in ["book/index.html", "book/playground.html", *CHAPTERS]
     for name in re.findall(r'data-live="([\w-]+)"', (SITE / path).read_text("utf8") if (SITE / path).exists() else "")
 ]
 RNG = np.random.default_rng(0)
+NARROW = {"width": 320, "height": 800}
 
 
 # what they compute
@@ -181,7 +182,7 @@ def figure(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE, {"width": 320, "height": 800}], ids=["desktop", "phone", "narrow"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE, NARROW], ids=["desktop", "phone", "narrow"])
 def test_nothing_moves_when_a_figure_comes_to_life(page: Any, address: str, figure: tuple[str, str], size: dict):
     path, name = figure
     page.set_viewport_size(size)
@@ -190,6 +191,8 @@ def test_nothing_moves_when_a_figure_comes_to_life(page: Any, address: str, figu
     kept = place.bounding_box()["height"]
     drawing = come_alive(page, address, path, name)
     assert place.bounding_box()["height"] == pytest.approx(kept, abs=1)
+    if size != NARROW:  # whose figures are those of phones, smaller
+        assert kept - drawing.bounding_box()["height"] < 7 * 16, "no gap is left below it"
     for number in range(drawing.locator("button:visible:enabled").count()):
         found = drawing.locator("button:visible:enabled")
         if number < found.count():
@@ -239,14 +242,36 @@ def test_a_module_that_does_not_come_leaves_the_still(page: Any, address: str, f
     path, name = figure
     errors: list[Any] = []
     page.on("pageerror", lambda error: errors.append(error))
-    page.route(f"**/_static/live/{name}.js", lambda route: route.abort())
+    page.route(f"**/{modules()}{name}.js", lambda route: route.abort())
     page.goto(address + path, wait_until="load")
     place = page.locator(f'.live[data-live="{name}"]')
     place.scroll_into_view_if_needed()
     page.wait_for_selector(f'.live[data-live="{name}"][data-failed]', state="attached")
     assert place.locator(".live-still").is_visible()
     assert place.locator(".live-drawing").count() == 0
+    assert place.bounding_box()["height"] == pytest.approx(
+        place.locator(".live-still").bounding_box()["height"], abs=30
+    )
     assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status": 404, "body": "{}"}, r"/perceptron-\w+\.json: 404"),
+        ({"body": '{"points": {"shape": [6, 2], "f32": "AACAPw=="}, "labels": []}'}, "shape 6,2 came with 1 numbers"),
+    ],
+)
+def test_data_that_are_missing_or_damaged_are_named_and_leave_the_still(
+    page: Any, address: str, answer: dict, said: str
+):
+    page.route("**/perceptron-*.json", lambda route: route.fulfill(**answer))
+    page.goto(f"{address}book/perceptron/perceptron.html", wait_until="load")
+    place = page.locator('.live[data-live="perceptron"]')
+    place.scroll_into_view_if_needed()
+    page.wait_for_selector('.live[data-live="perceptron"][data-failed]', state="attached")
+    assert re.search(said, place.get_attribute("data-failed"))
+    assert place.locator(".live-still").is_visible()
 
 
 def test_paper_shows_the_still(page: Any, address: str, figure: tuple[str, str]):
@@ -261,9 +286,9 @@ def test_a_page_loads_no_figure_before_it_is_near(page: Any, address: str):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{address}book/perceptron/perceptron.html", wait_until="networkidle")
-    assert not any("/live/" in url for url in asked)
+    assert not any("/live-" in url for url in asked)
     come_alive(page, address, "book/perceptron/perceptron.html", "perceptron")
-    assert sorted(url.rsplit("/", 1)[1] for url in asked if url.endswith("live/kit.js") or "perceptron.js" in url) == [
+    assert sorted(url.rsplit("/", 1)[1] for url in asked if url.endswith("/kit.js") or "perceptron.js" in url) == [
         "kit.js",
         "perceptron.js",
     ]

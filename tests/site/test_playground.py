@@ -14,9 +14,10 @@ from browsing import SITE, listen, violations
 from browsing import Seen as Record
 from dlbook.data import playground
 from dlbook.playground import Setting, cost, features, play, start
-from live import come_alive
+from live import come_alive, modules
 
 PAGE = "book/playground.html"
+CHAPTER = "book/backprop/multilayer-perceptrons.html"
 SOURCE = (Path(__file__).parent.parent.parent / "book" / "playground.md").read_text("utf8")
 LINKS = [unescape(link) for link in re.findall(r'href="playground\.html#([^"]+)"', SOURCE)]
 pytestmark = [
@@ -62,7 +63,7 @@ def test_chromium_computes_the_loss_the_gradients_and_a_hundred_steps_of_backpro
         page.goto(f"{address}book/index.html", wait_until="domcontentloaded")
     said = f"problem=spiral&inputs=x1,x2^2,sin-x1&hidden={hidden}&activation={activation}&rate=0.01&l1=0.001&l2=0.01&batch=25"
     batch = [0, 5, 2, 11]
-    theirs = json.loads(page.evaluate(TRIAL, [f"{address}_static/live/network.js", said, batch, 100]))
+    theirs = json.loads(page.evaluate(TRIAL, [f"{address}{modules()}network.js", said, batch, 100]))
     setting = Setting.read(said)
     x, y = playground("spiral", rng=np.random.default_rng([1, 0]))
     weights, biases = start(setting.sizes, rng=np.random.default_rng([1, 1]))
@@ -199,7 +200,7 @@ def test_a_step_and_a_picture_fit_into_a_frame(page, address):
             return performance.now() - since;
           }).sort((a, b) => a - b);
         }""",
-        f"{address}_static/live/playground.js",
+        f"{address}{modules()}playground.js",
     )
     print(f"step and picture: fastest {times[0]:.1f} ms, median {times[30]:.1f} ms")
     assert times[6] < 16  # the best tenth: other tests compute beside this one
