@@ -206,23 +206,51 @@ def test_a_step_and_a_picture_fit_into_a_frame(page, address):
     assert times[6] < 16  # the best tenth: other tests compute beside this one
 
 
-def test_a_small_one_on_another_page_keeps_its_own_setting_and_leads_to_the_large_one(page, address):
-    come_alive(page, address, PAGE, "playground")
-    page.evaluate(
-        """async (module) => {
-          const { mount } = await import(module), root = document.querySelector(".live-drawing");
-          root.replaceChildren();
-          await mount(root, { address: "problem=xor&hidden=2" });
-        }""",
-        f"{address}_static/live/playground.js",
-    )
-    drawing = page.locator(".live-drawing")
+def test_a_small_one_in_a_chapter_keeps_its_own_setting_and_leads_to_the_large_one(page, address):
+    drawing = come_alive(page, address, CHAPTER, "playground")
     before = page.url
-    assert numbers(drawing) == python("problem=xor&hidden=2", 0)
-    drawing.get_by_role("button", name="Layer 1: one unit more").click()
+    assert numbers(drawing) == python("problem=circle&hidden=4,2", 0)
+    drawing.get_by_role("button", name="100 passes").click()
+    page.wait_for_function("document.querySelector('.pg-count').textContent.startsWith('100 passes')")
+    assert numbers(drawing)[1::2] == ["100 %", "100 %"], "as the still's caption says"
+    drawing.get_by_label("Shown").select_option("bend-2")
+    drawing.get_by_text("All weights as numbers").click()
+    drawing.get_by_label("Bias of 2.1").fill("-9")
+    drawing.get_by_label("Bias of 2.1").press("Enter")
+    assert numbers(drawing)[1] == "50 %", "its unit is -1 at all points, and the other one does not tell them apart"
+    drawing.get_by_role("button", name="Layer 2: one unit more").click()
+    drawing.get_by_label("Activation").select_option("relu")
     assert page.url == before
-    link = drawing.get_by_role("link", name="Open this in the Playground").get_attribute("href")
-    assert link.endswith("book/playground.html#problem=xor&hidden=3")
+    link = drawing.get_by_role("link", name="Open this in the Playground")
+    assert link.get_attribute("href").endswith("book/playground.html#hidden=4,3&activation=relu")
+    assert drawing.locator("select").count() == 4
+    assert drawing.locator("pre, .pg-curve, input[type=checkbox], .pg-more").count() == 0
+    link.click()
+    page.wait_for_selector("[data-live=playground][data-ready]")
+    assert page.get_by_label("Activation").input_value() == "relu"
+
+
+def test_the_chapter_loads_nothing_of_it_before_it_is_near(page, address):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address + CHAPTER, wait_until="networkidle")
+    assert not any("/live-" in url for url in asked)
+
+
+@pytest.mark.parametrize("path", [PAGE, CHAPTER])
+def test_the_keyboard_goes_from_one_part_to_the_other_as_the_eye_does(page, address, path):
+    come_alive(page, address, path, "playground")
+    order = """() => {
+      const [one, other] = document.querySelector(".pg-parts").children, [a, b] = [one, other].map((e) => e.getBoundingClientRect());
+      return [one.className, a.bottom <= b.top, a.right <= b.left];
+    }"""
+    try:
+        for width, expected in ((1280, ["pg-net", False, True]), (390, ["pg-out", True, False])) * 2:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_timeout(100)
+            assert page.evaluate(order) == expected
+    finally:
+        page.set_viewport_size({"width": 1280, "height": 900})
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
