@@ -8,7 +8,7 @@ MODULE ?= dlbook/perceptron/perceptron.py
 # Counting lines costs a sixth of the time: in CI, or by `make test COVER=--cov`.
 COVER  ?= $(if $(CI),--cov --cov-report=term:skip-covered)
 
-# `make claims` takes profiles and chapters: make claims PROFILES="far seeds1" ONLY="lenet resnet".
+# `make claims` takes profiles and pages: make claims PROFILES="far seeds1" ONLY="lenet playground".
 PROFILES ?=
 ONLY     ?=
 
@@ -46,7 +46,7 @@ lint: $(TOOLS)  ## style, types
 check: export STRICT := 1
 check: lint book test reproduce claims  ## all that CI runs, and more; a claim that does not hold is an error
 
-claims: $(STAMP)  ## execute chapters as other machines would: with all seeds moved, and by other kernels
+claims: $(STAMP)  ## execute pages as other machines would: with all seeds moved, and by other kernels
 	@$(BIN)/python book/_ext/claims.py $(PROFILES) $(if $(ONLY),-- $(ONLY))
 
 serve: book  ## show the site on http://localhost:8000

@@ -31,7 +31,7 @@ def live(name: str, /, *, half: bool = False, **data: Any) -> None:
     Raises
     ------
     ValueError
-        If a number is not finite, or something is of another kind.
+        If a number is not finite or too large for its bits, or something is of another kind.
 
     Examples
     --------
@@ -43,7 +43,8 @@ def live(name: str, /, *, half: bool = False, **data: Any) -> None:
 def _portable(value: Any, half: bool) -> Any:
     """Return data as JSON holds it: an array as its shape and its bytes, which stand under the name of their type."""
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() else value).numpy()  # NumPy has no bfloat16
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, dict):
@@ -59,6 +60,6 @@ def _portable(value: Any, half: bool) -> Any:
         kind = "u8" if value.dtype.kind == "b" or value.dtype == np.uint8 else "i32"
     with np.errstate(over="ignore"):  # it is said below
         stored = value.astype({"f16": "<f2", "f32": "<f4", "i32": "<i4", "u8": "u1"}[kind])
-    if not np.isfinite(stored).all():
-        raise ValueError(f"an array of a live figure is finite, found {_short(value)}")
+    if not (np.isfinite(stored).all() if kind[0] == "f" else np.array_equal(stored, value)):
+        raise ValueError(f"an array of a live figure is finite and fits into {kind}, found {_short(value)}")
     return {"shape": list(value.shape), kind: base64.b64encode(stored.tobytes()).decode()}

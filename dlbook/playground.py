@@ -9,14 +9,16 @@ https://playground.tensorflow.org.  Nothing here is their code.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from dlbook._checks import axes, finite_table
 from dlbook.backprop.backpropagation import Activation, Gradients, backprop, forward
 from dlbook.data.generators import PROBLEMS, playground
 
@@ -64,8 +66,13 @@ class Setting:
                 raise ValueError(f"{name} is one of {', '.join(known)}, found {value!r}")
         if not self.inputs or len(self.hidden) > LAYERS or not all(1 <= units <= UNITS for units in self.hidden):
             raise ValueError(f"a network has an input and up to {LAYERS} layers of 1 to {UNITS}, found {self}")
-        if not 0 < self.share < 1 or min(self.noise, self.rate, self.l1, self.l2, self.seed, self.batch - 1) < 0:
-            raise ValueError(f"share is between 0 and 1, no other number negative, a batch at least 1, found {self}")
+        if not all(isinstance(whole, int) for whole in (*self.hidden, self.batch, self.seed)):
+            raise ValueError(f"units of hidden layers, batch and seed are whole numbers, found {self}")
+        numbers = (self.noise, self.rate, self.l1, self.l2, self.seed, self.batch - 1)
+        if not (0 < self.share < 1 and all(0 <= number < math.inf for number in numbers)):
+            raise ValueError(
+                f"share is between 0 and 1, no other number negative or infinite, a batch at least 1, found {self}"
+            )
 
     @classmethod
     def read(cls, address: str) -> "Setting":
@@ -83,12 +90,17 @@ class Setting:
             if name not in kinds:
                 raise ValueError(f"a setting has {', '.join(kinds)}, found {name!r}")
             parts = tuple(part for part in text.split(",") if part)
-            if name == "inputs":
-                said[name] = parts
-            elif name == "hidden":
-                said[name] = tuple(int(part) for part in parts)
-            else:
-                said[name] = kinds[name](text)
+            try:
+                if name == "inputs":
+                    said[name] = parts
+                elif name == "hidden":
+                    said[name] = tuple(int(part) for part in parts)
+                else:
+                    said[name] = kinds[name](text)
+            except ValueError:
+                raise ValueError(
+                    f"{name} takes numbers, whole ones for hidden, batch and seed, found {text!r}"
+                ) from None
         return cls(**said)
 
     @property
@@ -106,7 +118,7 @@ class Played(NamedTuple):
     right: Array  # (2,), share of the training and of the test points on the right side after the last pass
 
 
-def features(x: Array, names: Sequence[str]) -> Array:
+def features(x: ArrayLike, names: Sequence[str]) -> Array:
     """Return the named features (n, k) of points (n, 2).
 
     Examples
@@ -114,11 +126,17 @@ def features(x: Array, names: Sequence[str]) -> Array:
     >>> features(np.array([[2.0, 3.0]]), ["x1^2", "x1x2"])
     array([[4., 6.]])
     """
+    x = finite_table("x", x)
+    axes("x", x, "n 2")
+    if unknown := sorted(set(names) - set(FEATURES)):
+        raise ValueError(f"features are {', '.join(FEATURES)}, found {', '.join(unknown)}")
     return np.stack([FEATURES[name](*x.T) for name in names], axis=1)
 
 
 def start(sizes: Sequence[int], *, rng: np.random.Generator) -> tuple[list[Array], list[Array]]:
     """Draw weights and then biases of each layer, uniform in ± 1/√inputs, as ``nn.Linear`` does."""
+    if min(sizes) < 1:
+        raise ValueError(f"sizes are at least 1, found {tuple(sizes)}")
     weights, biases = [], []
     for inputs, outputs in pairwise(sizes):
         weights.append((2 * rng.random((outputs, inputs)) - 1) / np.sqrt(inputs))
@@ -140,6 +158,8 @@ def cost(weights: Sequence[Array], biases: Sequence[Array], x: Array, y: NDArray
     y : (n,), -1 or +1
     activation : {"tanh", "relu", "sigmoid", "linear"}
     """
+    if y.shape != (len(x),) or not (np.abs(y) == 1).all():
+        raise ValueError(f"y is -1 or +1 for each of {len(x)} points, found shape {y.shape} with {np.unique(y)[:5]}")
     padded = [*weights[:-1], np.concatenate([weights[-1], np.zeros_like(weights[-1])])]
     shifts = [*biases[:-1], np.append(biases[-1], 0.0)]
     target = np.stack([y > 0, y < 0], axis=1).astype(float)
@@ -166,6 +186,8 @@ def update(
     l2: float,
 ) -> tuple[list[Array], list[Array]]:
     """Take one step of descent, and then the L1 penalty's own step, the soft threshold, which makes exact zeros."""
+    if min(rate, l1, l2) < 0:
+        raise ValueError(f"rate, l1 and l2 are at least 0, found {rate}, {l1}, {l2}")
     _, by_weight, by_bias, _ = cost(weights, biases, x, y, activation)
     moved = [w - rate * (g + l2 * w) for w, g in zip(weights, by_weight, strict=True)]
     if l1:
@@ -194,6 +216,8 @@ def play(setting: Setting, passes: int) -> Played:
     >>> play(Setting.read("inputs=x1^2,x2^2&hidden="), 20).right.tolist()  # a line in the squares parts disk and ring
     [1.0, 1.0]
     """
+    if passes < 0:
+        raise ValueError(f"passes is at least 0, found {passes}")
     s = setting
     x, y = points(s)
     inputs, n = features(x, s.inputs), max(1, round(s.share * POINTS))

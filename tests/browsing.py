@@ -7,18 +7,17 @@ without Chromium they are skipped, but not in CI.
 import http.server
 import os
 import re
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from weigh import chromium
+
 SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent / "_build" / "html"))
 # The shell is the same engine without the browser around it: half the time.
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None
-)
+CHROMIUM = chromium()
 PAGES = sorted(
     str(path.relative_to(SITE))
     for path in SITE.rglob("*.html")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,16 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the data functions an empty cache folder."""
     monkeypatch.setenv("DLBOOK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def style() -> Iterator[None]:
+    """Draw in the book's style, and leave neither style nor figures behind."""
+    import matplotlib.pyplot as plt
+
+    from dlbook.plotting import use_style
+
+    with matplotlib.rc_context():
+        use_style()
+        yield
+        plt.close("all")

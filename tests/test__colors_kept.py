@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from io import BytesIO
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -16,15 +15,8 @@ from PIL import Image
 from dlbook import plotting
 from dlbook._colors_kept import boxes
 
+pytestmark = pytest.mark.usefixtures("style")
 RED = ListedColormap(["red"] * 256)
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with mpl.rc_context():
-        plotting.use_style()
-        yield
-        plt.close("all")
 
 
 def printed(figure: Figure) -> np.ndarray:

@@ -66,3 +66,11 @@ def test_a_number_that_is_not_finite_is_refused():
         live("small", x=math.inf)
     with pytest.raises(ValueError, match="finite"):
         live("small", half=True, x=np.array([1e6]))  # too large for 16 bits
+
+
+def test_what_numpy_has_no_type_for_or_too_few_bits_is_widened_or_refused(monkeypatch):
+    notebook = Notebook(monkeypatch)
+    live("small", weights=torch.tensor([1.5, -2.0], dtype=torch.bfloat16))
+    assert np.frombuffer(base64.b64decode(exported(notebook)["weights"]["f32"]), "<f4").tolist() == [1.5, -2.0]
+    with pytest.raises(ValueError, match="fits into i32"):
+        live("small", x=np.array([2**40]))

@@ -27,6 +27,7 @@ ADDRESSES = [
     "problem=spiral&hidden=8,8&rate=0.3&batch=30&share=0.8&seed=11",
 ]
 BATCH = [3, 0, 17, 4, 90]
+LINE = [np.ones((1, 2))], [np.zeros(1)]
 
 
 def arrays(address):
@@ -107,6 +108,11 @@ def test_play_takes_every_training_point_once_a_pass(monkeypatch):
         ("speed=3", "found 'speed'"),
         ("share=1", "between 0 and 1"),
         ("batch=0", "at least 1"),
+        ("rate=-1", "negative"),
+        ("l1=inf", "infinite"),
+        ("noise=nan", "infinite"),
+        ("rate=fast", "rate takes numbers.*'fast'"),
+        ("hidden=2.5", "whole ones for hidden.*'2.5'"),
     ],
 )
 def test_a_setting_that_the_page_could_not_show_is_named(address, words):
@@ -213,3 +219,22 @@ def test_the_drawing_of_the_fold_is_of_the_network_that_its_caption_describes():
     off = (right(np.stack([around[:, 0] / 25 - 6, 6 - around[:, 1] / 25], axis=1)) - across[0]) @ normal
     assert np.abs(off).max() < 12  # of 280; a pixel at the left is several at the right
     assert len(around) > 50
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: features(np.zeros((3, 5)), ["x1"]), r"x is \(n, 2\), found shape \(3, 5\)"),
+        (lambda: features([[0.0, np.nan]], ["x1"]), "nan"),
+        (lambda: features([[1, 2]], ["x1", "x3"]), "found x3"),
+        (lambda: play(Setting(), -1), "at least 0, found -1"),
+        (lambda: Setting(batch=2.5), "whole numbers"),
+        (lambda: start((2, 0, 1), rng=np.random.default_rng(0)), r"at least 1, found \(2, 0, 1\)"),
+        (lambda: update(*LINE, np.ones((1, 2)), np.ones(1), "tanh", rate=-1, l1=0, l2=0), "at least 0, found -1"),
+        (lambda: cost(*LINE, np.ones((3, 2)), np.array([0, 1, 1]), "tanh"), r"-1 or \+1"),
+        (lambda: cost(*LINE, np.ones((3, 2)), np.ones((3, 1)), "tanh"), r"shape \(3, 1\)"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

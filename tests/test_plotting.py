@@ -14,15 +14,8 @@ from dlbook import plotting
 from dlbook.plotting import BLUE, COLORS, DARK, INK, TINT_NEGATIVE, TINT_POSITIVE, VERMILION
 from pages import page, run
 
+pytestmark = pytest.mark.usefixtures("style")
 FLOORS = {"normal": 22, "protan": 12.5, "deutan": 14, "tritan": 12.5}
-
-
-@pytest.fixture(autouse=True)
-def style():
-    with mpl.rc_context():
-        plotting.use_style()
-        yield
-        plt.close("all")
 
 
 @pytest.mark.parametrize("color", COLORS)

@@ -146,6 +146,7 @@ def test_glued_numbers_have_different_names(name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_every_figure_has_caption_and_alt(name):
     source = text(name)
+    assert "<figure" not in source, "what is written as HTML has its number by {drawing}"
     figures = len(re.findall(r"^\s+figure:", source, flags=re.M))
     assert figures >= 3
     assert len(re.findall(r"^\s+image:\s*\{?\s*.*alt", source, flags=re.M)) >= figures

@@ -1,11 +1,11 @@
-"""What `make claims` does: execute chapters as other machines would, and list every claim that does not hold there.
+"""What `make claims` does: execute pages as other machines would, and list every claim that does not hold there.
 
-    python book/_ext/claims.py [PROFILE ...] [-- CHAPTER ...]
+    python book/_ext/claims.py [PROFILE ...] [-- PAGE ...]
     python book/_ext/claims.py --export PROFILE     the variables of a profile, for a shell
 
 A profile moves every seed of the pages (seeds1, seeds2, seeds3) or makes the libraries compute with other kernels: avx2
-is a machine like this one, far is one without any vector instructions of the last fifteen years.  Each chapter goes on
-after a failure, so that all of its claims are seen.
+is a machine like this one, far is one without any vector instructions of the last fifteen years.  Each page goes on
+after a failure, so that all of its claims are seen.  A page is named as its file is: lenet, playground.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from dlbook.notebooks.chapters import chapter, with_cells  # noqa: E402
+from dlbook.notebooks.chapters import with_cells  # noqa: E402
 from dlbook.notebooks.claims import listing  # noqa: E402
 from dlbook.notebooks.execution import execute  # noqa: E402
 from dlbook.notebooks.results import Result  # noqa: E402
@@ -84,9 +84,7 @@ def main() -> int:
     known = profiles()
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
-    parser = argparse.ArgumentParser(
-        usage="claims.py [PROFILE ...] [-- CHAPTER ...]", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(usage="claims.py [PROFILE ...] [-- PAGE ...]", description=__doc__.splitlines()[0])
     parser.add_argument("profile", nargs="*", help=f"of {', '.join(known)} (default: all)")
     parser.add_argument("--export", action="store_true", help="write the variables of the profiles for a shell to read")
     options = parser.parse_args(words[:split])
@@ -100,7 +98,11 @@ def main() -> int:
             )
         )
         return 0
-    paths = [chapter(word).path for word in words[split + 1 :]] or with_cells()
+    pages = {path.stem: path for path in with_cells()}
+    asked = [Path(word).stem for word in words[split + 1 :]] or list(pages)
+    if unknown := set(asked) - set(pages):
+        parser.error(f"no page with cells is called {', '.join(sorted(unknown))}: choose from {', '.join(pages)}")
+    paths = [pages[word] for word in asked]
     wrong, summary = 0, []
     for name in names:
         shift, kernels = known[name]

@@ -2,7 +2,7 @@
 // pages in their order, and this fetches their articles, opens what is folded, moves the answers of each quiz behind its
 // questions, and turns links between pages into links within the document.
 async ({ pages, title, published }) => {
-  const LETTERS = "[href], [aria-labelledby], [aria-describedby], [for], [fill], [stroke], [clip-path], [mask], [marker-end], [marker-start], [filter]";
+  const REFERRING = "[href], [aria-labelledby], [aria-describedby], [for], [fill], [stroke], [clip-path], [mask], [marker-end], [marker-start], [filter]";
   const make = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
     element.append(...children);
@@ -69,7 +69,7 @@ async ({ pages, title, published }) => {
       image.loading = "eager";
       image.decoding = "sync";
     }
-    for (const element of article.querySelectorAll(LETTERS))
+    for (const element of article.querySelectorAll(REFERRING))
       for (const attribute of element.attributes) {
         if (["aria-labelledby", "aria-describedby", "for"].includes(attribute.name))
           attribute.value = attribute.value.split(/\s+/).map((id) => `${key}--${id}`).join(" ");

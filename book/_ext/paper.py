@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,11 @@ import yaml
 from PIL import Image
 
 from weigh import ROOT, chromium, is_photograph
+
+sys.path.insert(0, str(ROOT))
+
+from dlbook._files import write_atomically, write_text
+from dlbook.notebooks.export import published
 
 HERE = Path(__file__).parent
 ADDRESS = "http://book.invalid/"
@@ -64,7 +69,11 @@ def leaves(site: Path) -> list[Leaf]:
         for chapter in part["chapters"]:
             page = site / f"{chapter['file']}.html"
             if page.exists() and not chapter["file"].startswith(LEFT_OUT):
-                found.append(Leaf(chapter["file"], title_of(page.read_text("utf8")), part["caption"]))
+                try:
+                    title = title_of(page.read_text("utf8"))
+                except ValueError as error:
+                    raise ValueError(f"{page}: {error}") from error
+                found.append(Leaf(chapter["file"], title, part["caption"]))
     return found
 
 
@@ -76,8 +85,8 @@ def title_of(page: str) -> str:
     """
     found = re.search(r"<title>(.*?) (?:&#8212;|—) ", page, re.S)
     if found is None:
-        raise ValueError("a page of the site has no title")
-    return re.sub(r"&#(\d+);", lambda code: chr(int(code[1])), found[1]).replace("&amp;", "&")
+        raise ValueError("no title and name of the book in its head")
+    return unescape(found[1])
 
 
 def objects(pdf: bytes) -> dict[bytes, bytes]:
@@ -124,7 +133,7 @@ class Printer:
     """Chromium, which sees nothing but the site's folder."""
 
     def __init__(self, browser: Any, site: Path, published: str = "") -> None:
-        self.site, self.published = site, published
+        self.site, self.published = site.resolve(), published
         self.tab = browser.new_page(viewport={"width": WIDTH, "height": 900})
         self.tab.set_default_timeout(900_000)
         self.tab.emulate_media(media="print", reduced_motion="reduce")
@@ -176,9 +185,9 @@ class Printer:
             begin = places(book.pdf)
             found = [begin[key_of(page.name)] for page in pages]
             if found == numbers:
-                break
+                return book
             numbers = found
-        return book
+        raise ValueError("the contents of the book change its length whenever they are printed")
 
 
 def key_of(name: str) -> str:
@@ -217,7 +226,16 @@ def link_book(page: str, address: str, size: int, pages: int) -> str:
 def rewrite(path: Path, page: str) -> None:
     """Write a page if it changed."""
     if page != path.read_text("utf8"):
-        path.write_text(page, "utf8")
+        write_atomically(path, lambda part: write_text(part, page))
+
+
+def write_pdf(path: Path, pdf: bytes) -> None:
+    """Write a PDF, to which a page may link already."""
+
+    def write(part: Path) -> None:
+        part.write_bytes(pdf)
+
+    write_atomically(path, write)
 
 
 @contextmanager
@@ -253,17 +271,17 @@ def main() -> int:
     if not (site / "book" / "index.html").exists():
         print(f"there is no site in {site}: run `make book` first", file=sys.stderr)
         return 1
-    from dlbook.notebooks.export import published
-
     began, flaws, counts = time.monotonic(), 0, []
-    pages = [page for page in leaves(site) if not options.pages or page.name in options.pages]
+    known = leaves(site)
+    if unknown := set(options.pages) - {page.name for page in known}:
+        parser.error(f"the book prints no page {', '.join(sorted(unknown))}: {', '.join(page.name for page in known)}")
+    pages = [page for page in known if not options.pages or page.name in options.pages]
     title = title_of_book()
     with started(site, published().site + "/" if published().site else "") as printer:
         for page in pages:
             printed = printer.print([page], f"{page.title} — {title}")
             file = site / "pdf" / f"{page.name.removeprefix('book/')}.pdf"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(printed.pdf)
+            write_pdf(file, printed.pdf)
             html = site / f"{page.name}.html"
             up = "../" * page.name.count("/")
             rewrite(html, link_chapter(html.read_text("utf8"), f"{up}{file.relative_to(site).as_posix()}"))
@@ -272,7 +290,7 @@ def main() -> int:
             print(report(page.name, printed), flush=True)
         if not options.pages:
             printed = printer.print_book(pages, title, counts)
-            (site / "pdf" / BOOK).write_bytes(printed.pdf)
+            write_pdf(site / "pdf" / BOOK, printed.pdf)
             landing = site / "book" / "index.html"
             linked = link_book(landing.read_text("utf8"), f"../pdf/{BOOK}", len(printed.pdf), page_count(printed.pdf))
             rewrite(landing, linked)
@@ -288,5 +306,4 @@ def title_of_book() -> str:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from dlbook._checks import finite_table
+from dlbook._checks import axes, finite_table
 
 __all__ = ["MulticlassPerceptron", "Pass", "SoftmaxRegression", "one_pass", "sum_of_versions"]
 
@@ -110,7 +110,12 @@ def sum_of_versions(done: Pass, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Flo
     array([ 1., -4.])
     """
     x = finite_table("x", x)
+    axes("x", x, "n d", d=done.weight.shape[1], hint="as in the pass")
     y = _classes(y, len(x), len(done.weight))
+    if len(done.mistakes) and done.mistakes.max() >= len(x):
+        raise ValueError(
+            f"x holds the examples of the pass, of which row {done.mistakes.max()} was a mistake, found {len(x)} rows"
+        )
     classes, missing = np.eye(len(done.weight)), done.mistakes[:, None]
     late = missing * (classes[y[done.mistakes]] - classes[done.rivals])  # (m, k) +i right class, -i rival
     n = len(x)
@@ -204,8 +209,8 @@ def _classes(y: ArrayLike, n: int, k: int | None = None) -> Integers:
     most = labels.max() if k is None else k - 1
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() > most or most < 1:
         found = sorted(set(labels.tolist()))[:4]
-        those = "..., at least two of them" if k is None else f"{k - 1}"
-        raise ValueError(f"classes are the integers 0, 1, {those}, found {found} of {labels.dtype}")
+        those = ", 1, ..., at least two of them" if k is None else f" to {k - 1}"
+        raise ValueError(f"classes are the integers 0{those}, found {found} of {labels.dtype}")
     return labels.astype(np.int64)
 
 

@@ -94,6 +94,26 @@ def test_an_unknown_profile_is_named_with_those_that_there_are(page, monkeypatch
     assert "there is no profile near: choose from far, avx2, seeds1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["page", "a-part/page", "book/a-part/page.md"])
+def test_a_page_is_asked_for_by_its_name(page, monkeypatch, name):
+    other = page.with_name("other.md")
+    monkeypatch.setattr(claims, "with_cells", lambda: [other, page])
+    asked: list[list[Path]] = []
+    monkeypatch.setattr(claims, "execute", lambda paths, **options: asked.append(paths) or [])
+    assert run(monkeypatch, "far", "--", name) == 0
+    assert run(monkeypatch, "far") == 0
+    assert asked == [[page], [other, page]]
+
+
+def test_an_unknown_page_is_named_with_those_that_there_are(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "far", "--", "playgrund", "lenet")
+    said = capsys.readouterr().err
+    assert "no page with cells is called playgrund: choose from" in said
+    known = said.partition("choose from ")[2].strip().split(", ")
+    assert {"lenet", "timeline", "playground"} <= set(known), "pages that are no chapters, too"
+
+
 def test_a_shell_can_take_over_a_profile(monkeypatch, capsys):
     assert run(monkeypatch, "--export", "far") == 0
     exports = capsys.readouterr().out

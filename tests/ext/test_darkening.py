@@ -197,6 +197,7 @@ sys.path[:0] = {folders!r}
 extensions = ["myst_nb", "website.figures", "website.execution", "website.darkening", "website.lightening"]
 root_doc, html_theme, nb_execution_mode = "index", "basic", "cache"
 nb_execution_cache_path = {cache!r}
+html_show_sourcelink = False  # which another theme, if one was used in this process, marks with an icon
 """
 CELL = """
 ---

@@ -86,9 +86,16 @@ def test_a_drawing_has_number_label_and_caption_as_other_figures(build: Callable
     assert "<strong>It is a line.</strong> One unit <em>long</em>." in caption[1]
     assert re.search(r'caption-number">Fig. \d+ ', caption[1])
     assert re.search(r'href="#fig-sketch"><span class="std std-numref">Fig. \d+<', page)
-    broken = build(
-        {"page": DRAWING.replace("**It is a line.** One unit *long*.\n", "").replace("See {numref}`fig-sketch`.", "")}
-    )
-    assert "a drawing ends with a paragraph" in broken.log
-    nameless = build({"page": DRAWING.replace(":name: fig-sketch\n", "").replace("See {numref}`fig-sketch`.", "")})
-    assert "a drawing has a label" in nameless.log
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (r":name: fig-sketch\n", "page.md:3: ERROR: drawing: it needs its label, the option `name`"),
+        (r"\*\*It is.*\n", "page.md:3: ERROR: drawing fig-sketch: it ends with a paragraph, its caption"),
+        (r"```(?s:.*)```\n", "page.md:3: ERROR: drawing fig-sketch: nothing is drawn before its caption"),
+    ],
+)
+def test_a_drawing_that_is_not_whole_is_named(build: Callable, part: str, said: str):
+    built = build({"page": re.sub(part, "", DRAWING.replace("See {numref}`fig-sketch`.", ""))})
+    assert said in built.log

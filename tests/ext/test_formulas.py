@@ -16,7 +16,7 @@ $$f(x + y) = z^2$$ (eq-f)
 def held(page: str) -> list[str]:
     """Return the letters of each group that does not break."""
     found, start = [], 0
-    while (start := page.find('<span class="hold"><span class="base">', start)) >= 0:
+    while (start := page.find('<span class="hold"><span class="base"', start)) >= 0:
         span, start = read(page, start)
         found.append(span.text())
     return found
@@ -47,5 +47,6 @@ def test_only_plain_elements_go_and_no_two_texts_meet():
     )
     start = '<span class="katex-display"><span class="katex"><span class="katex-mathml"></span>'
     page = f"{start}{DRAWN}{base.format(inside)}</span></span></span>"
+    base = '<span class="base" style="--strut:1em;">{}</span>'
     wanted = inside.replace('<span class="mopen">(</span>', "(").replace('<span class="mclose">)</span>', ")")
     assert mend(page) == f"{start}{DRAWN}{base.format(wanted)}</span></span></span>"

@@ -82,6 +82,22 @@ def test_a_later_build_leaves_no_folder_of_an_earlier_one_and_reads_the_pages_th
     assert outdated(app, env, set(), set(), {"gone"}) == []
 
 
+def test_the_whole_caption_stays_below(build: Callable):
+    built = build(
+        {"page": f"# Page\n\n{FIGURE.replace('A square.', 'A square.' + chr(10) * 2 + 'More of it.')}\n{LIVE}"},
+        files=SQUARE,
+    )
+    assert re.search(r"</div></div>\s*<figcaption>.*More of it\.", built.page("page"), re.S)
+
+
+def test_the_single_page_shows_the_still_alone(build: Callable):
+    built = build({"page": f"# Page\n\n{FIGURE}\n{LIVE}"}, files=SQUARE, builder="singlehtml")
+    assert built.status == 0, built.log
+    page = built.page("index")
+    assert '<img alt="A grey square"' in page
+    assert "data-live" not in page
+
+
 def test_what_stands_in_the_directive_is_a_still_too(build: Callable):
     text = "# Page\n\n````{live} kit\n:label: A line\n\n```{raw} html\n<svg id='still'></svg>\n```\n````\n"
     built = build({"page": text})
@@ -159,7 +175,9 @@ def test_data_that_are_exported_twice_are_a_warning(build: Callable, outputs: li
         (LIVE.replace("fig-a", "fig-b"), "live kit: there is no figure fig-b on this page"),
         (LIVE + LIVE, "live kit: it stands twice on this page"),
         (LIVE.replace(":label: A square that answers\n", ""), "live kit: it needs a `label`"),
-        (LIVE.replace(":figure: fig-a\n", ""), "live kit: its still is a `figure` of this page or stands in"),
+        (LIVE.replace(":figure: fig-a\n", ""), "live kit: its still is either a `figure` of this page or its"),
+        (LIVE.replace("30.5rem\n", "30.5rem\n\nToo much.\n"), "live kit: its still is either a `figure`"),
+        (LIVE.replace("30.5rem", "3.0.5rem"), "a height is one or two lengths in rem"),
         (LIVE.replace("30.5rem", "30px"), "a height is one or two lengths in rem"),
         (LIVE.replace("30.5rem", "30rem 40rem"), "a height is one or two lengths in rem"),
     ],

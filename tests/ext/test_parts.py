@@ -87,6 +87,7 @@ def test_an_unknown_count_is_named_with_those_there_are(build: Callable):
         ([True] * 3, "3 claims, and none of them failed"),
         ([True, False, False], "3 claims, and 2 of them did not hold"),
         ([True], "1 claim, and none of them failed"),
+        ([True] * 1200, "1,200 claims, and none of them failed"),
     ],
 )
 def test_claims_of_all_pages_are_added_up(holds, words):

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import networkx as nx
 import pytest
 
-from website import book_map, edition, not_found
-from website.book_map import COLUMNS, HEIGHT, WIDTH, drawn, implied, layout, route
+from website import book_map, edition, not_found, parts, prerequisites
+from website.book_map import COLUMNS, HEIGHT, WIDTH, Box, drawn, drawn_box, implied, layout, route, rules
 from website.parts import read_parts
 from website.prerequisites import Needs
 
@@ -32,15 +33,21 @@ html_theme_options = {{"footer_content_items": "extra-footer.html", "extra_foote
 
 
 def chapter(title: str, label: str, needs: str, *sections: str) -> str:
-    glance = f"```{{at-a-glance}}\n:will: a\n:needs: '{needs}'\n```\n"
+    will = "classify as {ref}`linear classifiers <ch-linear>` do"  # no need
+    glance = f"```{{at-a-glance}}\n:will: '{will}'\n:needs: '{needs}'\n```\n"
     body = "\n".join(f"## {section}\n\nWords.\n" for section in sections)
     return f"(ch-{label})=\n# {title}\n\nIt begins.\n\n{glance}\n{body}"
 
 
 PAGES = {
-    "index": "# Index\n\n{count}`exercises`, {count}`hours`, {count}`running`.\n\n```{parts}\n```\n",
+    "index": "# Index\n\n```{toctree}\n:numbered:\nbook/perceptron/perceptron\n```\n\n{count}`exercises`, {count}`hours`, {count}`running`.\n\n```{parts}\n```\n",
     "book/perceptron/perceptron": chapter(
-        "The perceptron", "perceptron", "vectors", "One", "What we know now", "References"
+        "The perceptron",
+        "perceptron",
+        "vectors, and {ref}`itself <ch-perceptron>`",
+        "One",
+        "What we know now",
+        "References",
     ),
     "book/perceptron/separability": chapter(
         "Separability", "separability", "{ref}`the perceptron <ch-perceptron>`, {ref}`ch-perceptron`", "References"
@@ -84,11 +91,29 @@ def test_a_chapter_says_what_it_leads_to_by_the_needs_of_others(made: Callable):
     assert second.index("Leads to") < second.index('id="references"'), "before the references where nothing else is"
     assert re.findall(r'href="([^"]+)"', line.search(second)[1]) == ["linear-classifiers.html"]  # type: ignore[index]
     assert not line.search(page("book/perceptron/linear-classifiers")), "the last leads nowhere"
+    assert re.sub(r"<[^>]+>", "", line.search(first)[0]) == "Leads to: Separability, Linear classifiers"  # type: ignore[index]
+
+
+def test_only_chapters_with_other_followers_are_written_again(monkeypatch: pytest.MonkeyPatch):
+    env = SimpleNamespace()
+    for now, again in [
+        ({"a": ["b"], "b": []}, ["a", "b"]),
+        ({"a": ["b"], "b": []}, []),
+        ({"a": ["b", "c"], "b": [], "c": []}, ["a", "c"]),
+    ]:
+        monkeypatch.setattr(prerequisites, "followers", lambda app, now=now: now)
+        assert prerequisites.write_again(None, env) == again  # type: ignore[arg-type]
+
+
+def test_the_single_page_says_once_each_what_chapters_lead_to_and_nothing_of_pages(made: Callable):
+    page = made('report_address = "mailto:errors@example.org"\n', builder="singlehtml")("index")
+    lines = [re.sub(r"<[^>]+>", "", line) for line in re.findall(r'<p class="leads-to">(.*?)</p>', page)]
+    assert lines == ["Leads to: Separability, Linear classifiers", "Leads to: Linear classifiers"]
+    assert "Report an error" not in page
+    assert "Cite this chapter" not in page
 
 
 def test_a_page_that_is_gone_is_forgotten_and_what_others_read_is_merged():
-    from types import SimpleNamespace
-
     from website.prerequisites import forget, links_of, merge
 
     one, two = SimpleNamespace(), SimpleNamespace()
@@ -118,7 +143,27 @@ def test_the_map_links_what_is_written_in_reading_order_and_draws_each_need(made
     words = re.sub(r"<[^>]+>", "", html[html.index("book-list") :])
     assert "Linear classifiers needs The perceptron, Separability" in " ".join(words.split())
     assert "The perceptron leads to Separability, Linear classifiers" in " ".join(words.split())
+    assert "Separability needs The perceptron; leads to Linear classifiers" in " ".join(words.split())
     assert "LeNet-5 (planned)" in words
+
+
+def test_one_chapter_lets_its_needs_and_its_followers_stand_out():
+    needed, led = {"p/a": [], "p/b": ["p/a"]}, {"p/a": ["p/b"], "p/b": []}
+    assert list(rules(needed, led)) == [
+        ".book-map:has(#map-a:is(:hover,:focus-visible)) :is(#map-b rect,.from-a){stroke:var(--negative);stroke-width:2;opacity:1}",
+        ".book-map:has(#map-b:is(:hover,:focus-visible)) :is(#map-a rect,.to-b){stroke:var(--positive);stroke-width:2;opacity:1}",
+    ]
+
+
+def test_a_title_stands_in_the_middle_of_its_box_in_lines_that_fit():
+    place = Box(0, 0, 0, 100, 200)
+    box = drawn_box("a", "Generalization & memorization", place, "a.html?x&y")
+    lines = re.findall(r'<tspan x="([\d.]+)" y="([\d.]+)">(.*?)</tspan>', box)
+    assert [text for _, _, text in lines] == ["Generalization &amp; ", "memorization"]
+    assert {float(x) for x, _, _ in lines} == {100 + WIDTH / 2}
+    assert sum(float(y) - 5 for _, y, _ in lines) / 2 == 200 + HEIGHT / 2, "5: half of a letter"
+    assert 'href="a.html?x&amp;y"' in box
+    assert drawn_box("a", "A", place, "").startswith('<g class="map-planned">')
 
 
 def test_boxes_of_the_map_do_not_touch_and_lie_in_reading_order():
@@ -187,6 +232,7 @@ def test_without_an_address_nothing_is_canonical_and_with_one_it_is(made: Callab
     }  # fmt: skip
     assert f"url       = {{{address}}}" in re.sub(r"<[^>]+>", "", html)
     assert "canonical" not in page("404")
+    assert "og:" not in page("404") + page("search"), "what is no page of the book"
 
 
 @pytest.mark.parametrize(("settings", "base"), [("", "/"), ('html_baseurl = "https://example.org/dl"\n', "/dl/")])
@@ -246,6 +292,7 @@ def test_a_chapter_is_cited_with_what_is_configured(made: Callable, dated: str):
         "year": "2001", "month": "sep",
     }  # fmt: skip
     assert 'class="highlight-bibtex' in fold, "code, which the button copies"
+    assert "@incollection{dle-linear-classifiers," in text
     assert "cite-chapter" not in page("book/map") + page("index")
 
 
@@ -273,25 +320,23 @@ def test_errors_are_reported_with_page_section_and_version_if_somebody_reads_the
     links = [unescape(link) for link in re.findall(r'<p class="report"><a [^>]*href="([^"]+)"', html)]
     assert len(links) == 3, "one a section"
     asked = parse_qs(urlsplit(links[1]).query)
-    assert asked["title"] == ["Error in The perceptron, What we know now"]
+    assert asked["title"] == ["Error in The perceptron, 1.2 What we know now"]
     assert asked["body"][0].splitlines()[:3] == [
-        "Page: book/perceptron/perceptron.html#what-we-know-now", "Section: What we know now", "Version: 0.1.0",
+        "Page: book/perceptron/perceptron.html#what-we-know-now", "Section: 1.2 What we know now", "Version: 0.1.0",
     ]  # fmt: skip
     assert "Report an error" not in page("book/map") + page("index")
+    assert html.index("Leads to") < html.index('class="report"', html.index('id="what-we-know-now"')), "last of all"
 
 
 def test_the_landing_page_adds_up_exercises_and_hours(made: Callable):
     html = made()("index")
     assert "2 exercises, 1 of them solved, ½ hour, a time that was not measured." in html
     assert re.search(r'The perceptron<span class="part-hours"[^>]*> ½ hour</span>', html)
+    assert html.count("part-hours") == 1, "no other part has a chapter"
 
 
 def test_running_time_is_that_of_the_chapters(monkeypatch: pytest.MonkeyPatch):
-    from types import SimpleNamespace
-
-    from website import parts
-
-    monkeypatch.setattr(parts, "written", lambda app: ["book/a/one", "book/a/two"])
+    monkeypatch.setattr(parts, "written", lambda app: ["book/a/one", "book/a/two", "book/a/failed"])
     results = {
         name: SimpleNamespace(cpu_seconds=s) for name, s in [("book/a/one", 61.0), ("book/a/two", 60), ("book/x", 600)]
     }

@@ -112,6 +112,13 @@ def test_a_drawing_has_its_number_and_its_caption(tmp_path):
     assert "*(A drawing stands here on the site.)*\n\n**Fig. 15.2.** **Pixels become fewer" in text
 
 
+def test_a_live_figure_is_its_still(tmp_path):
+    over = "```{live} kit\n:figure: fig-a\n:label: A line\n```\n"
+    assert "kit" not in export(tmp_path, f"Before.\n\n{over}\nAfter.\n")
+    around = "````{live} kit\n:label: A line\n\n```{raw} html\n<svg></svg>\n```\n````\n"
+    assert "Before.\n\n*(A drawing or an interactive figure stands here" in export(tmp_path, f"Before.\n\n{around}")
+
+
 def test_what_another_chapter_numbers_is_found_there(tmp_path):
     source = chapters()["lenet"].path.read_text("utf8")
     label = re.search(r"\((eq-lenet-[\w-]+)\)", source)[1]

@@ -14,7 +14,7 @@ from dlbook.notebooks.stripping import without_glue
         ("for k in range(2):\n    if k:\n        glue('a', f'{k}')\nx = 1", "x = 1"),
         ("for k in range(2):\n    claim(k < 2, 'few')\n    glue('a', f'{k}')", "for k in range(2):\n    claim(k < 2, 'few')"),
         ("from dlbook.live import live\nlive('a', x=[1])\nx = 1", "x = 1"),
-        ("from threading import local as live\nx = 1", "from threading import local as live\nx = 1"),
+        ("from rich import live\nx = 1", "from rich import live\nx = 1"),
         ("x = 1  # glue\nclaim(x, 'glue(')", "x = 1  # glue\nclaim(x, 'glue(')"),
     ],
 )  # fmt: skip

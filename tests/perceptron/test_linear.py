@@ -97,6 +97,12 @@ def test_sum_of_versions_is_that_of_the_weights_after_each_example():
     assert len(done.mistakes) > 5
     np.testing.assert_allclose(found[0], total, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(found[1], total_bias, rtol=1e-10, atol=1e-10)
+    with pytest.raises(ValueError, match=r"x is \(n, 5\), found shape"):
+        sum_of_versions(done, X[:, :2], Y)
+    with pytest.raises(ValueError, match="found 1 rows"):
+        sum_of_versions(done, X[:1], Y[:1])
+    with pytest.raises(ValueError, match="integers 0 to 2, found"):
+        sum_of_versions(done, X, Y + 7)
 
 
 def test_the_same_generator_gives_the_same_order():
@@ -153,7 +159,7 @@ def test_softmax_regression_starts_undecided_or_where_the_generator_says():
         (lambda: MulticlassPerceptron().fit(X * np.nan, Y), "found nan"),
         (lambda: MulticlassPerceptron().predict(X), "call fit"),
         (lambda: MulticlassPerceptron().fit(X, Y).predict(X[:, :3]), "fitted on 5 features"),
-        (lambda: one_pass(X, Y, np.zeros((2, 5)), np.zeros(2)), r"0, 1, 1, found \[0, 1, 2\]"),
+        (lambda: one_pass(X, Y, np.zeros((2, 5)), np.zeros(2)), r"0 to 1, found \[0, 1, 2\]"),
         (lambda: one_pass(X, Y, np.zeros((3, 4)), np.zeros(3)), r"weight is \(k, 5\)"),
         (lambda: one_pass(X, Y, np.zeros((3, 5)), np.zeros(2)), r"shapes \(3, 5\) and \(2,\)"),
         (lambda: one_pass(X, Y, np.zeros((3, 5)), np.full(3, np.inf)), "finite"),

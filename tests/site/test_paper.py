@@ -6,12 +6,13 @@ import sys
 import zlib
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import paper
+from browsing import SITE
 
-SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent.parent / "_build" / "html"))
 BOOK = SITE / "pdf" / paper.BOOK
 LEAVES = paper.leaves(SITE)
 pytestmark = pytest.mark.site
@@ -142,6 +143,32 @@ def test_what_is_folded_opens_but_for_code_and_controls_go(printed):
         "all => all.map((line) => [line.textContent, line.getAttribute('style')])"
     )
     assert lines == [["def f():", "--indent: 2ch"], ["    return 1", "--indent: 6ch"]]
+
+
+def test_contents_that_never_settle_are_an_error(monkeypatch):
+    lengths = iter((5, 6, 7))
+    monkeypatch.setattr(paper, "places", lambda pdf: {"a-one": next(lengths)})
+    printer = SimpleNamespace(print=lambda *options: paper.Printed(b"", 0, [], []))
+    with pytest.raises(ValueError, match="whenever they are printed"):
+        paper.Printer.print_book(printer, [paper.Leaf("book/a/one", "1. One", "Part")], "The book", [1])
+
+
+def test_a_page_that_is_not_printed_is_named_with_those_that_are(monkeypatch, capsys, tmp_path: Path):
+    (tmp_path / "book").mkdir()
+    for name, text in {"index": "", "map": "<title>Map &#8212; A &amp; B</title>"}.items():
+        (tmp_path / "book" / f"{name}.html").write_text(text)
+    monkeypatch.setattr(paper, "chromium", lambda: "chromium")
+    monkeypatch.setattr(sys, "argv", ["paper.py", "--site", str(tmp_path), "book/mapp"])
+    with pytest.raises(SystemExit):
+        paper.main()
+    assert "the book prints no page book/mapp: book/map" in capsys.readouterr().err
+
+
+def test_a_damaged_page_is_named(tmp_path: Path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "map.html").write_text("<title>Ma")
+    with pytest.raises(ValueError, match=r"map\.html: no title"):
+        paper.leaves(tmp_path)
 
 
 def test_links_are_put_in_once_and_only_where_there_is_a_file():

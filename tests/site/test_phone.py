@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 import paper
+from browsing import SITE
 
-SITE = Path(os.environ.get("DLBOOK_SITE", Path(__file__).parent.parent.parent / "_build" / "html")).resolve()
 LEAVES = paper.leaves(SITE)
 LENET = "book/convolution/lenet.html"
 pytestmark = [

@@ -50,7 +50,7 @@ def _ms(times: dict[str, float]) -> str:
 
 
 def _three_digits(number: float) -> str:
-    """Return a number to three digits, never as a power of ten.
+    """Return a number to three digits; a large one is not written as a power of ten.
 
     >>> _three_digits(3314.0), _three_digits(0.012345)
     ('3,310', '0.0123')

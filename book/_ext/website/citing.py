@@ -5,7 +5,7 @@ from datetime import date
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from website.edition import in_words
+from website.edition import address_of, in_words
 from website.folding import folded
 from website.parts import written
 
@@ -53,9 +53,9 @@ def append(app: Sphinx, document: nodes.document, docname: str) -> None:
     if docname not in titles or app.builder.name == "singlehtml":
         return
     config = app.config
-    base = config.html_baseurl
-    address = f"{base.rstrip('/')}/{app.builder.get_target_uri(docname)}" if base else ""
-    about = (config.author, titles[docname], config.html_title, config.release, config.edition_date, address)
+    about = (
+        config.author, titles[docname], config.html_title, config.release, config.edition_date, address_of(app, docname)
+    )  # fmt: skip
     entry = bibtex(f"dle-{docname.rpartition('/')[2]}", *about)
     code = nodes.literal_block(entry, entry, language="bibtex")  # given twice, it is code, with the button that copies
     inside = [nodes.paragraph("", sentence(*about)), code]

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from sphinx.application import Sphinx
 
 from dlbook._colors_kept import KEY
+from website.claim_list import results_of
 from website.figures import png_dimensions
 
 if TYPE_CHECKING:
@@ -134,8 +135,8 @@ def darkened(body: str, known: dict[str, tuple[Boxes, int, int]]) -> str:
 
 def darken(app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None) -> None:
     """Prepare the figures of one page."""
-    result = getattr(app, "dlbook_results", {}).get(page)
-    if result is not None and context.get("body"):
+    result = results_of(app).get(page)
+    if result and result.notebook is not None and context.get("body"):
         context["body"] = darkened(context["body"], boxes_by_name(result.notebook))
 
 

@@ -10,6 +10,7 @@ import nbformat
 from sphinx.application import Sphinx
 
 from dlbook.notebooks.export import published, to_notebook
+from website.claim_list import results_of
 
 
 def colab(docname: str) -> str | None:
@@ -47,10 +48,9 @@ def _button(url: str, text: str, icon: str, tooltip: str) -> dict[str, str]:
 
 def write_notebooks(app: Sphinx, error: Exception | None) -> None:
     """Write the executed chapters as notebooks into the site."""
-    results = getattr(app, "dlbook_results", {})
     if error or app.builder.name != "html":
         return
-    for docname, result in results.items():
+    for docname, result in results_of(app).items():
         if not _is_chapter(app, docname):
             continue
         target = Path(app.outdir) / "notebooks" / f"{docname}.ipynb"

@@ -62,18 +62,24 @@ def write_in_footer(app: Sphinx, config: Config) -> None:
     config.html_theme_options = options
 
 
+def address_of(app: Sphinx, page: str) -> str:
+    """Return where a page is published; "" while the site has no address."""
+    base = app.config.html_baseurl
+    return f"{base.rstrip('/')}/{app.builder.get_target_uri(page)}" if base else ""
+
+
 def for_other_sites(
     app: Sphinx, page: str, template: str, context: dict[str, Any], document: nodes.document | None
 ) -> None:
     """Tell other sites how to show a link to a page, if its address is known."""
-    base = app.config.html_baseurl
-    if not base or document is None:
+    address = address_of(app, page)
+    if not address or document is None:
         return
     tags = {
         "og:type": "article",
         "og:site_name": app.config.html_title,
-        "og:title": html.unescape(str(context.get("title", ""))),
-        "og:url": context.get("pageurl") or f"{base.rstrip('/')}/{app.builder.get_target_uri(page)}",
+        "og:title": app.env.titles[page].astext(),
+        "og:url": address,
         "og:description": shortened(first_paragraph(document)),
     }
     lines = [f'<meta property="{k}" content="{html.escape(v, quote=True)}" />' for k, v in tags.items() if v]

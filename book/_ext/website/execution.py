@@ -24,6 +24,7 @@ from dlbook.notebooks.claims import listing, strict
 from dlbook.notebooks.execution import execute
 from dlbook.notebooks.locks import only_build_in
 from dlbook.notebooks.results import Result
+from website.claim_list import results_of
 
 OUTCOME = "outcome.json"  # in _build: what the last build executed and found
 
@@ -120,7 +121,7 @@ def stub(text: str, report: str) -> str:
 
 def conclude(app: Sphinx, error: Exception | None) -> None:
     """Say last what did not go as the pages say, and let the build's status tell it."""
-    results: dict[str, Result] = getattr(app, "dlbook_results", {})
+    results = results_of(app)
     if app.builder.name != "html":
         return
     wrong = [*getattr(app, "dlbook_failures", {}).values(), *(r.noise for r in results.values() if r.noise)]

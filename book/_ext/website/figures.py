@@ -43,11 +43,14 @@ class Drawing(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the figure."""
         if "name" not in self.options:
-            raise self.error("a drawing has a label, the option :name:")
-        figure = nodes.figure(classes=self.options.get("class", []), names=[self.options["name"]])
+            raise self.error("drawing: it needs its label, the option `name`")
+        name = self.options["name"]
+        figure = nodes.figure(classes=self.options.get("class", []), names=[name])
         self.state.nested_parse(self.content, self.content_offset, figure)
         if not figure.children or not isinstance(figure.children[-1], nodes.paragraph):
-            raise self.error("a drawing ends with a paragraph, its caption")
+            raise self.error(f"drawing {name}: it ends with a paragraph, its caption")
+        if len(figure.children) == 1:
+            raise self.error(f"drawing {name}: nothing is drawn before its caption")
         figure[-1] = nodes.caption("", "", *figure.children[-1].children)
         self.set_source_info(figure)
         self.state.document.note_explicit_target(figure, figure)

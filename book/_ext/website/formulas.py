@@ -2,8 +2,9 @@
 
 KaTeX lets a line end after every relation and every sign, in brackets as well.  Here a short formula keeps to one line,
 and a longer one is not broken within brackets that fit on a phone.  Elements that change no pixel of what is
-seen, such as many a ``<span class="mord">2</span>``, become what is in them.  Of the MathML, which those hear who do
-not see, only what wraps the whole goes: its source in TeX becomes an attribute.
+seen, such as many a ``<span class="mord">2</span>``, become what is in them, and struts, which hold a line apart, are
+drawn by the stylesheet (``book.css``) from the height that stands at what they stood in.  Of the MathML, which those
+hear who do not see, only what wraps the whole goes: its source in TeX becomes an attribute.
 """
 
 import re
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 DRAWN = '<span class="katex-html" aria-hidden="true">'
 TOKEN = re.compile(r"<span(?P<attributes>[^>]*)>|(?P<end></span>)|[^<]+|<[^>]*>")
 CLASSES = re.compile(r'class="([^"]*)"')
+HEIGHT = re.compile(r"height:(?P<height>[^;]+);(?:vertical-align:(?P<shift>[^;]+);)?")
 WHOLE = re.compile(
-    r"<math(?P<attributes>[^>]*)><semantics>(?P<inner>.*?)"
-    r'<annotation encoding="application/x-tex">(?P<tex>.*?)</annotation></semantics></math>',
+    r'<span class="katex-mathml"><math(?P<attributes>[^>]*)><semantics>(?P<inner>.*?)'
+    r'<annotation encoding="application/x-tex">(?P<tex>.*?)</annotation></semantics></math></span>',
     re.S,
 )
 LONGEST = 16  # letters of a formula that stays on one line
@@ -29,7 +31,7 @@ PLAIN = {
     "mop",
     "mtight",
 }  # no rule of katex.css speaks of them alone
-AROUND = re.compile(r"(?:mord|mbin|mrel|mopen|mclose|mpunct|mop|mtight|base|minner)$")
+AROUND = re.compile(r"(?:mord|mbin|mrel|mopen|mclose|mpunct|mop|mtight|base|minner|sizing|(?:reset-)?size\d+)$")
 
 
 @dataclass
@@ -105,6 +107,30 @@ def unwrap(span: Span) -> None:
     span.children = children
 
 
+def without_struts(span: Span) -> None:
+    """Leave the heights of struts to those in which they stand first, and the narrow cells of tables to the style.
+
+    >>> base, _ = read('<span class="base"><span class="strut" style="height:1em;"></span>x</span>', 0)
+    >>> without_struts(base)
+    >>> base.html()
+    '<span class="base" style="--strut:1em;">x</span>'
+    """
+    match span.children:
+        case [Span() as first, *rest] if first.classes in (["strut"], ["pstrut"]):
+            found = HEIGHT.search(first.attributes)
+            if found is not None:
+                said = f"--strut:{found['height']};" + (f"--shift:{found['shift']};" if found["shift"] else "")
+                styled = (
+                    span.attributes.removesuffix('"') if "style=" in span.attributes else f'{span.attributes} style="'
+                )
+                span.attributes, span.children = f'{styled}{said}"', rest
+        case [*rest, Span() as last] if last.classes == ["vlist-s"]:
+            span.children = rest
+    for child in span.children:
+        if isinstance(child, Span):
+            without_struts(child)
+
+
 def hold(drawn: Span) -> None:
     """Keep a short formula, or brackets in a longer one, together."""
     bases = [child for child in drawn.children if isinstance(child, Span)]
@@ -130,15 +156,14 @@ def plainer(found: re.Match[str]) -> str:
     """Return a formula in MathML without the elements around the whole, and its source as an attribute.
 
     >>> annotation = '<annotation encoding="application/x-tex">x</annotation>'
-    >>> WHOLE.sub(plainer, f"<math><semantics><mrow><mi>x</mi></mrow>{annotation}</semantics></math>")
-    '<math alttext="x"><mi>x</mi></math>'
+    >>> math = f"<math><semantics><mrow><mi>x</mi></mrow>{annotation}</semantics></math>"
+    >>> WHOLE.sub(plainer, f'<span class="katex-mathml">{math}</span>')
+    '<math class="katex-mathml" alttext="x"><mi>x</mi></math>'
     """
     inner, tex = found["inner"], found["tex"].strip().replace('"', "&quot;")
-    if inner.startswith("<mrow>") and inner.endswith(
-        "</mrow>"
-    ):  # KaTeX has one element there, and math is a row itself
+    if inner.startswith("<mrow>"):  # KaTeX has one element there, and math is a row itself
         inner = inner.removeprefix("<mrow>").removesuffix("</mrow>")
-    return f'<math{found["attributes"]} alttext="{tex}">{inner}</math>'
+    return f'<math class="katex-mathml"{found["attributes"]} alttext="{tex}">{inner}</math>'
 
 
 def mend(page: str) -> str:
@@ -150,6 +175,7 @@ def mend(page: str) -> str:
         begin = page.rfind('<span class="katex">', 0, start)
         if not page.endswith('<span class="katex-display">', 0, begin):
             hold(drawn)
+        without_struts(drawn)
         unwrap(drawn)
         parts += [page[end:start], drawn.html()]
         end = after

@@ -63,7 +63,7 @@ def heights(argument: str | None) -> list[str]:
     (['36rem', '42rem'], ['30rem', '30rem'])
     """
     found = (argument or "").split()
-    if not 1 <= len(found) <= 2 or not all(re.fullmatch(r"[\d.]+rem", length) for length in found):
+    if not 1 <= len(found) <= 2 or not all(re.fullmatch(r"\d+(\.\d+)?rem", length) for length in found):
         raise ValueError("a height is one or two lengths in rem, of a wide window and of a phone: 36rem 42rem")
     return [found[0], found[-1]]
 
@@ -89,7 +89,7 @@ class LiveDirective(SphinxDirective):
         if not label:
             raise self.error(f"live {name}: it needs a `label`, the name that screen readers read")
         if bool(figure) == bool(self.content):
-            raise self.error(f"live {name}: its still is a `figure` of this page or stands in the directive")
+            raise self.error(f"live {name}: its still is either a `figure` of this page or its content")
         node = live("", name=name, label=label, heights=self.options.get("height"), docname=self.env.docname)
         node["address"] = self.options.get("address")
         self.set_source_info(node)

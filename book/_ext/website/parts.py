@@ -24,6 +24,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from website.claim_list import results_of
+
 LIST = Path(__file__).parents[2] / "parts.yml"
 
 
@@ -110,7 +112,7 @@ def first(app: Sphinx, docname: str) -> nodes.Node:
 
 def count_claims(app: Sphinx, docname: str) -> nodes.Node:
     """Say how many claims the chapters make and how they fared in this build; one that executes nothing knows none."""
-    claims = [claim for result in getattr(app, "dlbook_results", {}).values() for claim in result.claims]
+    claims = [claim for result in results_of(app).values() for claim in result.claims]
     held = sum(claim.holds for claim in claims)
     noun = "claim" if len(claims) == 1 else "claims"
     fared = "none of them failed" if held == len(claims) else f"{len(claims) - held} of them did not hold"
@@ -148,7 +150,7 @@ def count_hours(app: Sphinx, docname: str) -> nodes.Node:
 
 def count_running(app: Sphinx, docname: str) -> nodes.Node:
     """Return how long all chapters ran when they were last executed; a build that executes nothing does not know."""
-    results = getattr(app, "dlbook_results", {})
+    results = results_of(app)
     seconds = sum(results[page].cpu_seconds for page in written(app) if page in results)
     return nodes.Text(f"{math.ceil(seconds / 60)} minutes of one core" if seconds else "a time that was not measured")
 

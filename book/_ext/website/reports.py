@@ -17,6 +17,8 @@ def filled(pattern: str, title: str, body: str) -> str:
 
     >>> filled("mailto:errors@example.org", "Error in 2.1", "Version 1")
     'mailto:errors@example.org?subject=Error%20in%202.1&body=Version%201'
+    >>> filled("mailto:errors@example.org?cc=a@example.org", "Error", "")
+    'mailto:errors@example.org?cc=a@example.org&subject=Error&body='
     >>> filled("https://example.org/new?title={title}&body={body}", "a & b", "")
     'https://example.org/new?title=a%20%26%20b&body='
     """

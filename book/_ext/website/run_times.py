@@ -5,6 +5,8 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from website.claim_list import results_of
+
 BUDGET = 60.0  # CPU seconds a chapter
 
 
@@ -14,7 +16,7 @@ class RunTimes(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table; the page is read again in every build, for the numbers are not in its source."""
         self.env.note_reread()
-        results = getattr(self.env.app, "dlbook_results", {})
+        results = results_of(self.env.app)
         rows = [
             "| chapter | CPU seconds | of its budget | slowest cell, seconds | peak memory, MB |",
             "|:--|--:|--:|--:|--:|",
