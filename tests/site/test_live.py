@@ -274,6 +274,33 @@ def test_data_that_are_missing_or_damaged_are_named_and_leave_the_still(
     assert place.locator(".live-still").is_visible()
 
 
+def test_a_figure_that_fails_late_leaves_the_still(page: Any, address: str):
+    late = "export const mount = async (root) => { root.append('half'); await null; throw new Error('too late'); };"
+    page.route(f"**/{modules()}perceptron.js", lambda route: route.fulfill(body=late, content_type="text/javascript"))
+    page.goto(f"{address}book/perceptron/perceptron.html", wait_until="load")
+    place = page.locator('.live[data-live="perceptron"]')
+    place.scroll_into_view_if_needed()
+    page.wait_for_selector('.live[data-live="perceptron"][data-failed]', state="attached")
+    assert "too late" in place.get_attribute("data-failed")
+    assert place.get_attribute("data-ready") is None
+    assert place.locator(".live-still").is_visible()
+    assert place.locator(".live-drawing").count() == 0
+
+
+def test_in_a_page_opened_as_a_file_the_still_stays_and_no_room_is_kept(browser: Any):
+    context = browser.new_context(viewport=DESKTOP)
+    tab = context.new_page()
+    tab.goto((SITE / "book" / "perceptron" / "perceptron.html").as_uri(), wait_until="load")
+    place = tab.locator('.live[data-live="perceptron"]')
+    place.scroll_into_view_if_needed()
+    assert "still" in place.get_attribute("class").split()
+    assert place.locator(".live-still").is_visible()
+    assert place.bounding_box()["height"] == pytest.approx(
+        place.locator(".live-still").bounding_box()["height"], abs=30
+    )
+    context.close()
+
+
 def test_paper_shows_the_still(page: Any, address: str, figure: tuple[str, str]):
     path, name = figure
     drawing = come_alive(page, address, path, name)
@@ -313,6 +340,63 @@ def test_a_rate_beyond_the_limit_is_seen_to_diverge(page: Any, address: str):
     start.focus()
     page.keyboard.press("ArrowUp")
     assert "at 2.0, −1.4;" in start.get_attribute("aria-label")
+
+
+def test_where_motion_is_wanted_a_run_goes_on_until_it_is_stopped_or_at_its_end(browser: Any, address: str):
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="no-preference")
+    tab = context.new_page()
+    drawing = come_alive(tab, address, "book/optimization/gradient-descent.html", "gradient-descent")
+    steps = "document.querySelector('[data-live=gradient-descent] .trace').getAttribute('d').split('L').length - 1"
+    drawing.get_by_role("button", name="Start over").click()
+    assert tab.evaluate(steps) == 0
+    drawing.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_function(f"{steps} >= 3")
+    drawing.get_by_role("button", name="Stop").click()
+    stopped = tab.evaluate(steps)
+    assert stopped < 50
+    assert drawing.get_by_role("button", name="Run", exact=True).is_visible()
+    tab.wait_for_timeout(400)
+    assert tab.evaluate(steps) == stopped
+    rate = drawing.locator("input")
+    rate.focus()
+    tab.keyboard.press("End")  # diverges in a few steps
+    drawing.get_by_role("button", name="Run", exact=True).click()
+    drawing.get_by_role("button", name="Stop").wait_for()
+    drawing.get_by_role("button", name="Run", exact=True).wait_for()
+    assert "every step takes it further" in drawing.locator("[aria-live]").inner_text()
+    context.close()
+
+
+def test_arrow_keys_move_a_point_and_not_the_page(page: Any, address: str):
+    drawing = come_alive(page, address, "book/optimization/gradient-descent.html", "gradient-descent")
+    start = drawing.locator(".movable")
+    start.focus()
+    page.wait_for_timeout(100)
+    before = page.evaluate("scrollY")
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") == before
+    assert "at 2.0, −1.6;" in start.get_attribute("aria-label")
+
+
+def test_what_is_said_again_is_not_read_aloud_again(page: Any, address: str):
+    drawing = come_alive(page, address, "book/backprop/multilayer-perceptrons.html", "fold")
+    page.evaluate(
+        """() => {
+          window.said = 0;
+          const watched = { childList: true, characterData: true, subtree: true };
+          new MutationObserver((changes) => (said += changes.length)).observe(document.querySelector("[data-live=fold] [aria-live]"), watched);
+        }"""
+    )
+    drawing.locator("input").focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(50)
+    assert page.evaluate("said") >= 1
+    first = page.evaluate("said")
+    page.keyboard.press("ArrowRight")  # still no line
+    page.wait_for_timeout(50)
+    assert page.evaluate("said") == first
 
 
 def test_a_margin_is_drawn_with_the_mouse(page: Any, address: str):

@@ -196,6 +196,13 @@ def test_nothing_is_said_before_the_pen_rests(page: Any, address: str, name: str
     assert "reads a 7" in says(drawing)
 
 
+def test_paper_is_sharp_on_any_screen(browser: Any, address: str):
+    context = browser.new_context(device_scale_factor=2)
+    drawing = come_alive(context.new_page(), address, PLACES["lenet"], "lenet")
+    assert drawing.locator(".live-paper").evaluate("(paper) => [paper.width, paper.height]") == [448, 448]  # 2 x 8 x 28
+    context.close()
+
+
 def test_a_digit_is_chosen_and_moved_by_keyboard(page: Any, address: str):
     drawing = come_alive(page, address, PLACES["lenet"], "lenet")
     drawing.get_by_label("Digit", exact=True).select_option("2")

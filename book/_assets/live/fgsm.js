@@ -8,7 +8,7 @@ import { strided } from "./networks.js";
 import { pad } from "./pad.js";
 import { ink, paint, signed } from "./pixels.js";
 
-export const probabilities = (layers, image) => softmax(states(layers, image).at(-1));
+const probabilities = (layers, image) => softmax(states(layers, image).at(-1));
 
 export function mount(root, { weights, digits, first }) {
   const layers = strided(weights);

@@ -112,10 +112,9 @@ export function onTheme(redraw) {
 }
 
 // A canvas of `width` by `height` drawing units that fills the width it is given and is sharp on any screen
-export function canvas(width, height, label) {
+export function canvas(width, height) {
   const scale = Math.min(3, Math.max(1, window.devicePixelRatio));
-  const element = html("canvas", { width: width * scale, height: height * scale, role: "img", "aria-label": label,
-    style: `aspect-ratio: ${width} / ${height}` });
+  const element = html("canvas", { width: width * scale, height: height * scale, style: `aspect-ratio: ${width} / ${height}` });
   const pen = element.getContext("2d");
   pen.scale(scale, scale);
   return { element, pen };

@@ -18,13 +18,13 @@ const TILES = {
 };
 
 // the states of the layers, and the squared distance to each code, for 28 x 28 pixels of ink
-export function read(layers, image) {
+function read(layers, image) {
   const all = states(layers, padded(image));
   const maps = Object.fromEntries(Object.entries(LENET_STATES).map(([name, at]) => [name, all[at]]));
   return { maps, distances: all.at(-1).map((logit) => -logit) };
 }
 
-export function judge(distances) {
+function judge(distances) {
   const nearest = largest(distances.map((d) => -d));
   const second = largest(distances.map((d, digit) => (digit === nearest ? -Infinity : -d)));
   return { nearest, second, digit: distances[nearest] < RUBBISH };

@@ -3,7 +3,7 @@
 
 import { button, html, movable, number, plane, row, runner, sentence, svg } from "./kit.js";
 
-export const score = (weight, bias, x) => x.reduce((sum, value, i) => sum + weight[i] * value, bias);
+const score = (weight, bias, x) => x.reduce((sum, value, i) => sum + weight[i] * value, bias);
 
 // a score of zero is a mistake in training, for either class
 export const isMistake = (weight, bias, x, y) => !(y * score(weight, bias, x) > 0);
