@@ -238,3 +238,14 @@ def test_the_drawing_of_the_fold_is_of_the_network_that_its_caption_describes():
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_without_its_first_unit_the_network_of_the_chapter_loses_the_disk():
+    setting = Setting.read("problem=circle&hidden=4,2")
+    weights, biases = play(setting, 100)[:2]
+    biases[1][0] = -9
+    x, y = points(setting)
+    states = forward(weights, biases, features(x, setting.inputs), activation="tanh").states
+    assert states[2][:, 0].max() < -0.99
+    assert ((states[2] @ weights[2].T + biases[2])[:, 0] > 0).sum() == 0
+    assert (y > 0).sum() == 250

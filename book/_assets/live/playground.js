@@ -2,7 +2,7 @@
 // are in playground-drawing.js; here are the controls, the loop and the sentences.
 import { ACTIVATIONS, DEFAULTS, FEATURES, Game, PROBLEMS, readSetting, writeSetting } from "./network.js";
 import { SIDE, drawBend, drawPoints, drawSurface, middle } from "./playground-drawing.js";
-import { button, calm, choice, colors, html, onTheme, row, sentence, svg } from "./kit.js";
+import { button, calm, choice, colors, html, number, onTheme, row, sentence, svg } from "./kit.js";
 
 const NAMES = { x1: "x₁", x2: "x₂", "x1^2": "x₁²", "x2^2": "x₂²", x1x2: "x₁x₂", "sin-x1": "sin x₁", "sin-x2": "sin x₂" };
 const same = (list) => list.map((value) => [String(value), String(value)]);
@@ -266,7 +266,7 @@ export async function mount(root, data) {
     const bend = shown.startsWith("bend") && Number(shown.slice(5));
     if (bend) {
       surface.width = surface.width; // empty
-      const [[a, b], [c, d]] = drawBend(points, game, bend, tests.checked, paint).map((ends) => ends.map((end) => end.toFixed(1)));
+      const [[a, b], [c, d]] = drawBend(points, game, bend, tests.checked, paint).map((ends) => ends.map((end) => number(end, 1)));
       legend.textContent = `The grid of the plane where layer ${bend} puts it: its first unit to the right, ${a} to ${b}, its second upward, ${c} to ${d}.${bend === setting.hidden.length ? " On the line the score is zero." : ""}`;
       surface.setAttribute("aria-label", `The plane's grid and the points after hidden layer ${bend}`);
       return;
