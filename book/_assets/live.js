@@ -14,27 +14,33 @@ function enliven() {
   places.forEach((place) => watcher.observe(place));
 }
 
+async function fetchData(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url.pathname}: ${answer.status}`);
+  return answer.json();
+}
+
 async function mountLive(place) {
-  const folder = new URL(`${document.documentElement.dataset.content_root}_static/live/`, location.href);
-  const { live, file, label } = place.dataset;
+  const { live, folder, file, address, label } = place.dataset;
+  const at = new URL(`${document.documentElement.dataset.content_root}_static/${folder}/`, location.href);
   const root = document.createElement("div");
   root.className = "live-drawing";
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", label);
   try {
     const [figure, kit, data] = await Promise.all([
-      import(new URL(`${live}.js`, folder)),
-      import(new URL("kit.js", folder)),
-      file && fetch(new URL(file, folder)).then((answer) => answer.json()),
+      import(new URL(`${live}.js`, at)),
+      import(new URL("kit.js", at)),
+      file && fetchData(new URL(file, at)),
     ]);
-    place.style.setProperty("--still", `${place.offsetHeight}px`); // a still may be higher than the drawing
     place.append(root);
     place.classList.add("answers");
-    await figure.mount(root, file && kit.decode(data));
+    await figure.mount(root, file ? kit.decode(data) : address && { address });
     place.dataset.ready = "";
   } catch (error) {
     root.remove();
     place.classList.remove("answers");
+    place.classList.add("still");
     place.dataset.failed = error;
   }
 }

@@ -17,7 +17,8 @@ from livereload import Server
 
 ROOT = Path(__file__).parent.parent.parent
 SITE = ROOT / "_build" / "html"
-SOURCES = ("book/*.md", "book/*/*.md", "book/*.bib", "book/_assets/*", "dlbook/*.py", "dlbook/*/*.py", "_*.yml")
+BOOK = ("book/*.md", "book/*/*.md", "book/*.bib", "book/_assets/*", "book/_assets/live/*")
+SOURCES = (*BOOK, "dlbook/*.py", "dlbook/*/*.py", "_*.yml")
 # Links in code, notebooks to download, the index of the search, lighter pages.  What `make book` has made light keeps
 # its stylesheet and its scripts until the page itself is saved.
 LEFT_OUT = ("sphinx_codeautolink", "website.downloads", "website.searching", "website.lightening")

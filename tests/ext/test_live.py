@@ -4,6 +4,8 @@ import io
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 
 from dlbook import glue
 from dlbook.live import live
+from website.live import MODULES, folder_name, outdated, publish
 
 FIGURE = "```{figure} a.png\n:name: fig-a\n:alt: A grey square\n\n**Grey.** A square.\n```\n"
 LIVE = "```{live} kit\n:figure: fig-a\n:label: A square that answers\n:height: 20rem 30.5rem\n```\n"
@@ -29,11 +32,54 @@ def test_the_picture_stands_in_the_live_figure_and_its_caption_below(build: Call
     built = build({"page": f"# Page\n\n{FIGURE}\nText, {{numref}}`fig-a`.\n\n{LIVE}"}, files=SQUARE)
     assert built.status == 0, built.log
     figure = re.search(r"<figure.*?</figure>", built.page("page"), re.S)[0]
-    place = r'<div class="live" data-label="A square that answers" data-live="kit" style="--wide: 20rem; --narrow: 30.5rem">'
+    place = r'<div class="live" data-folder="live-[0-9a-f]{12}" data-label="A square that answers" data-live="kit" style="--wide: 20rem; --narrow: 30.5rem">'
     assert re.search(place + r'\s*<div class="live-still">\s*<img alt="A grey square"[^>]*>\s*</div></div>', figure)
     assert re.search(r"</div></div>\s*<figcaption>.*Fig. 1 .*Grey\.", figure, re.S)
     assert built.page("page").count("data-live") == 1
     assert ">Fig. 1<" in built.page("page")
+
+
+def test_an_address_is_handed_on(build: Callable):
+    built = build(
+        {"page": f"# Page\n\n{FIGURE}\n{LIVE.replace(':label:', ':address: a=1&b=2' + chr(10) + ':label:')}"},
+        files=SQUARE,
+    )
+    assert built.status == 0, built.log
+    assert '<div class="live" data-address="a=1&amp;b=2" data-folder=' in built.page("page")
+
+
+def test_the_modules_lie_together_in_a_folder_that_the_page_names(build: Callable):
+    built = build({"page": f"# Page\n\n{FIGURE}\n{LIVE}"}, files=SQUARE)
+    folder = built.folder / "_static" / re.search(r'data-folder="([^"]*)"', built.page("page"))[1]
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in MODULES.iterdir()
+    }
+
+
+def test_another_byte_another_name_or_another_file_is_another_folder(tmp_path: Path):
+    names = []
+    for files in ({"a.js": "1"}, {"a.js": "2"}, {"b.js": "2"}, {"b.js": "2", "c.js": ""}, {"b.js": "2"}):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        names.append(folder_name(tmp_path))
+    assert names[4] == names[2]
+    assert len(set(names)) == 4
+
+
+def test_a_later_build_leaves_no_folder_of_an_earlier_one_and_reads_the_pages_that_name_it(tmp_path: Path):
+    app = SimpleNamespace(outdir=tmp_path, builder=SimpleNamespace(name="html"))
+    static = tmp_path / "_static"
+    for name in ("live", "live-000000000000"):
+        (static / name).mkdir(parents=True)
+    (static / "live.css").write_text("")
+    publish(app, None)
+    assert {path.name for path in static.iterdir()} == {"live.css", folder_name()}
+    pages = {"a": {"live": "kit"}, "b": {}, "gone": {"live": "kit"}}
+    env = SimpleNamespace(metadata=pages, live_folder="live-000000000000")
+    assert outdated(app, env, set(), set(), {"gone"}) == ["a"]
+    assert outdated(app, env, set(), set(), {"gone"}) == []
 
 
 def test_the_whole_caption_stays_below(build: Callable):
@@ -93,7 +139,7 @@ def test_what_a_cell_exports_lies_in_a_file_of_its_own_and_not_on_the_page(build
     built = with_notebook(build, FIGURE, LIVE, outputs=outputs)
     assert built.status == 0, built.log
     name = re.search(r'data-file="(kit-[0-9a-f]{12}\.json)"', built.page("data"))[1]
-    data = json.loads((built.folder / "_static" / "live" / name).read_text())
+    data = json.loads((next((built.folder / "_static").glob("live-*/")) / name).read_text())
     assert data == {
         "weights": {"w": {"shape": [1, 2], "f32": "AACAPwAAAMA="}},
         "labels": ["one"],
@@ -105,6 +151,13 @@ def test_data_that_nobody_shows_are_an_error(build: Callable, outputs: list):
     live("kit", x=1)
     built = with_notebook(build, FIGURE, outputs=outputs)
     assert "ERROR: live kit: a cell exports its data, and no directive shows it" in built.log
+    assert built.status != 0
+
+
+def test_data_and_an_address_are_an_error(build: Callable, outputs: list):
+    live("kit", x=1)
+    built = with_notebook(build, FIGURE, LIVE.replace(":label:", ":address: a=1\n:label:"), outputs=outputs)
+    assert "ERROR: live kit: it has data or an address, not both" in built.log
     assert built.status != 0
 
 

@@ -46,7 +46,7 @@ test("a setting that is written is read again, and the defaults need no words", 
 
 test("what the page could not show is left at its default", () => {
   for (const wrong of ["problem=moons", "hidden=9", "hidden=1,1,1,1,1,1,1", "inputs=", "inputs=x3", "rate=fast", "rate=-1", "share=1",
-    "batch=0.5", "batch=0", "seed=1.5", "speed=3", "__proto__=1", "rate=", "hidden=2,x"])
+    "batch=0.5", "batch=0", "seed=1.5", "speed=3", "__proto__=1", "rate=", "hidden=2,x", "rate=%", "hidden=%E0%A4"])
     assert.deepEqual(readSetting(wrong), { ...DEFAULTS }, wrong);
   assert.deepEqual(readSetting("hidden=").hidden, []);
   assert.deepEqual(readSetting("inputs=x1%5E2,x1%5E2").inputs, ["x1^2"]);
@@ -81,4 +81,12 @@ test("a layer that only shifts the plane bends nothing, and its zero line is whe
   const paint = { paper: "#fff", positive: "#0072b2", negative: "#d55e00", ink: "#000000", muted: "#57606a" };
   assert.deepEqual(drawBend(canvas, game, 1, false, paint), [[-5, 7], [-6, 6]]);
   for (const [x] of traced.slice(0, 2)) assert.ok(Math.abs(x - 50) < 1e-9); // the zero line is drawn first, over the grid
+  traced.length = 0;
+  game.network.weights[1].set([0, 2]), game.network.biases[1].set([-6]); // zero where h2 = 3, in the upper half: 0.94 - 0.88 * 9 / 12
+  drawBend(canvas, game, 1, false, paint);
+  for (const [, y] of traced.slice(0, 2)) assert.ok(Math.abs(y - 28) < 1e-9, y);
+  traced.length = 0;
+  game.network.weights[1].set([1, 2]), game.network.biases[1].set([-1]);
+  drawBend(canvas, game, 1, false, paint);
+  for (const [x, y] of traced.slice(0, 2)) assert.ok(Math.abs((12 * (x - 6)) / 88 - 5 + 2 * ((12 * (94 - y)) / 88 - 6) - 1) < 1e-9);
 });

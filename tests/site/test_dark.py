@@ -35,7 +35,7 @@ def mixed() -> str:
 def fine(browser: Any) -> Iterator[Any]:
     """Open a page on a screen with as many pixels as figures have."""
     context = browser.new_context(viewport=DESKTOP, device_scale_factor=2, reduced_motion="reduce")
-    context.route("**/_static/live/**", lambda route: route.abort())  # pictures stay pictures
+    context.route("**/_static/live-*/**", lambda route: route.abort())  # pictures stay pictures
     yield context.new_page()
     context.close()
 

@@ -20,15 +20,16 @@ from dlbook.sequences.attentive import AttentiveDecoder, AttentiveSeq2Seq
 from dlbook.sequences.beam_search import greedy
 from dlbook.sequences.seq2seq import Encoder, shift_right
 from dlbook.sequences.vocabulary import tokenize
-from live import come_alive, compute
+from live import come_alive, compute, modules
 
 pytestmark = pytest.mark.site
 FIGURES = [
     (path, name)
-    for path in ["book/index.html", *CHAPTERS]
+    for path in ["book/index.html", "book/playground.html", *CHAPTERS]
     for name in re.findall(r'data-live="([\w-]+)"', (SITE / path).read_text("utf8") if (SITE / path).exists() else "")
 ]
 RNG = np.random.default_rng(0)
+NARROW = {"width": 320, "height": 800}
 
 
 # what they compute
@@ -181,7 +182,7 @@ def figure(request: pytest.FixtureRequest) -> tuple[str, str]:
     return request.param
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE, {"width": 320, "height": 800}], ids=["desktop", "phone", "narrow"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE, NARROW], ids=["desktop", "phone", "narrow"])
 def test_nothing_moves_when_a_figure_comes_to_life(page: Any, address: str, figure: tuple[str, str], size: dict):
     path, name = figure
     page.set_viewport_size(size)
@@ -190,6 +191,8 @@ def test_nothing_moves_when_a_figure_comes_to_life(page: Any, address: str, figu
     kept = place.bounding_box()["height"]
     drawing = come_alive(page, address, path, name)
     assert place.bounding_box()["height"] == pytest.approx(kept, abs=1)
+    if size != NARROW:  # whose figures are those of phones, smaller
+        assert kept - drawing.bounding_box()["height"] < 7 * 16, "no gap is left below it"
     for number in range(drawing.locator("button:visible:enabled").count()):
         found = drawing.locator("button:visible:enabled")
         if number < found.count():
@@ -239,14 +242,63 @@ def test_a_module_that_does_not_come_leaves_the_still(page: Any, address: str, f
     path, name = figure
     errors: list[Any] = []
     page.on("pageerror", lambda error: errors.append(error))
-    page.route(f"**/_static/live/{name}.js", lambda route: route.abort())
+    page.route(f"**/{modules()}{name}.js", lambda route: route.abort())
     page.goto(address + path, wait_until="load")
     place = page.locator(f'.live[data-live="{name}"]')
     place.scroll_into_view_if_needed()
     page.wait_for_selector(f'.live[data-live="{name}"][data-failed]', state="attached")
     assert place.locator(".live-still").is_visible()
     assert place.locator(".live-drawing").count() == 0
+    assert place.bounding_box()["height"] == pytest.approx(
+        place.locator(".live-still").bounding_box()["height"], abs=30
+    )
     assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"status": 404, "body": "{}"}, r"/perceptron-\w+\.json: 404"),
+        ({"body": '{"points": {"shape": [6, 2], "f32": "AACAPw=="}, "labels": []}'}, "shape 6,2 came with 1 numbers"),
+    ],
+)
+def test_data_that_are_missing_or_damaged_are_named_and_leave_the_still(
+    page: Any, address: str, answer: dict, said: str
+):
+    page.route("**/perceptron-*.json", lambda route: route.fulfill(**answer))
+    page.goto(f"{address}book/perceptron/perceptron.html", wait_until="load")
+    place = page.locator('.live[data-live="perceptron"]')
+    place.scroll_into_view_if_needed()
+    page.wait_for_selector('.live[data-live="perceptron"][data-failed]', state="attached")
+    assert re.search(said, place.get_attribute("data-failed"))
+    assert place.locator(".live-still").is_visible()
+
+
+def test_a_figure_that_fails_late_leaves_the_still(page: Any, address: str):
+    late = "export const mount = async (root) => { root.append('half'); await null; throw new Error('too late'); };"
+    page.route(f"**/{modules()}perceptron.js", lambda route: route.fulfill(body=late, content_type="text/javascript"))
+    page.goto(f"{address}book/perceptron/perceptron.html", wait_until="load")
+    place = page.locator('.live[data-live="perceptron"]')
+    place.scroll_into_view_if_needed()
+    page.wait_for_selector('.live[data-live="perceptron"][data-failed]', state="attached")
+    assert "too late" in place.get_attribute("data-failed")
+    assert place.get_attribute("data-ready") is None
+    assert place.locator(".live-still").is_visible()
+    assert place.locator(".live-drawing").count() == 0
+
+
+def test_in_a_page_opened_as_a_file_the_still_stays_and_no_room_is_kept(browser: Any):
+    context = browser.new_context(viewport=DESKTOP)
+    tab = context.new_page()
+    tab.goto((SITE / "book" / "perceptron" / "perceptron.html").as_uri(), wait_until="load")
+    place = tab.locator('.live[data-live="perceptron"]')
+    place.scroll_into_view_if_needed()
+    assert "still" in place.get_attribute("class").split()
+    assert place.locator(".live-still").is_visible()
+    assert place.bounding_box()["height"] == pytest.approx(
+        place.locator(".live-still").bounding_box()["height"], abs=30
+    )
+    context.close()
 
 
 def test_paper_shows_the_still(page: Any, address: str, figure: tuple[str, str]):
@@ -261,9 +313,9 @@ def test_a_page_loads_no_figure_before_it_is_near(page: Any, address: str):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{address}book/perceptron/perceptron.html", wait_until="networkidle")
-    assert not any("/live/" in url for url in asked)
+    assert not any("/live-" in url for url in asked)
     come_alive(page, address, "book/perceptron/perceptron.html", "perceptron")
-    assert sorted(url.rsplit("/", 1)[1] for url in asked if url.endswith("live/kit.js") or "perceptron.js" in url) == [
+    assert sorted(url.rsplit("/", 1)[1] for url in asked if url.endswith("/kit.js") or "perceptron.js" in url) == [
         "kit.js",
         "perceptron.js",
     ]
@@ -288,6 +340,63 @@ def test_a_rate_beyond_the_limit_is_seen_to_diverge(page: Any, address: str):
     start.focus()
     page.keyboard.press("ArrowUp")
     assert "at 2.0, −1.4;" in start.get_attribute("aria-label")
+
+
+def test_where_motion_is_wanted_a_run_goes_on_until_it_is_stopped_or_at_its_end(browser: Any, address: str):
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="no-preference")
+    tab = context.new_page()
+    drawing = come_alive(tab, address, "book/optimization/gradient-descent.html", "gradient-descent")
+    steps = "document.querySelector('[data-live=gradient-descent] .trace').getAttribute('d').split('L').length - 1"
+    drawing.get_by_role("button", name="Start over").click()
+    assert tab.evaluate(steps) == 0
+    drawing.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_function(f"{steps} >= 3")
+    drawing.get_by_role("button", name="Stop").click()
+    stopped = tab.evaluate(steps)
+    assert stopped < 50
+    assert drawing.get_by_role("button", name="Run", exact=True).is_visible()
+    tab.wait_for_timeout(400)
+    assert tab.evaluate(steps) == stopped
+    rate = drawing.locator("input")
+    rate.focus()
+    tab.keyboard.press("End")  # diverges in a few steps
+    drawing.get_by_role("button", name="Run", exact=True).click()
+    drawing.get_by_role("button", name="Stop").wait_for()
+    drawing.get_by_role("button", name="Run", exact=True).wait_for()
+    assert "every step takes it further" in drawing.locator("[aria-live]").inner_text()
+    context.close()
+
+
+def test_arrow_keys_move_a_point_and_not_the_page(page: Any, address: str):
+    drawing = come_alive(page, address, "book/optimization/gradient-descent.html", "gradient-descent")
+    start = drawing.locator(".movable")
+    start.focus()
+    page.wait_for_timeout(100)
+    before = page.evaluate("scrollY")
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") == before
+    assert "at 2.0, −1.6;" in start.get_attribute("aria-label")
+
+
+def test_what_is_said_again_is_not_read_aloud_again(page: Any, address: str):
+    drawing = come_alive(page, address, "book/backprop/multilayer-perceptrons.html", "fold")
+    page.evaluate(
+        """() => {
+          window.said = 0;
+          const watched = { childList: true, characterData: true, subtree: true };
+          new MutationObserver((changes) => (said += changes.length)).observe(document.querySelector("[data-live=fold] [aria-live]"), watched);
+        }"""
+    )
+    drawing.locator("input").focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(50)
+    assert page.evaluate("said") >= 1
+    first = page.evaluate("said")
+    page.keyboard.press("ArrowRight")  # still no line
+    page.wait_for_timeout(50)
+    assert page.evaluate("said") == first
 
 
 def test_a_margin_is_drawn_with_the_mouse(page: Any, address: str):

@@ -23,7 +23,7 @@ from dlbook.convolution.convolution import conv2d
 from dlbook.convolution.lenet import LeNet5, prepare
 from dlbook.convolution.sobel import sobel
 from dlbook.data import mnist
-from live import come_alive, compute
+from live import come_alive, compute, modules
 
 PLACES = {
     "convolution": "book/convolution/convolution.html",
@@ -61,7 +61,7 @@ def exported(name: str) -> tuple[str, dict[str, Any]]:
             return torch.from_numpy(values.astype(values.dtype.newbyteorder("=")))
         return found
 
-    return file[1], json.loads((SITE / "_static" / "live" / file[1]).read_text("utf8"), object_hook=unpack)
+    return file[1], json.loads((SITE / modules() / file[1]).read_text("utf8"), object_hook=unpack)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def ask(page: Any, address: str, images: Tensor) -> Callable[..., list[dict[str,
     def run(kind: str, file: str, goal: int) -> list[dict[str, Tensor]]:
         page.goto(f"{address}book/index.html", wait_until="domcontentloaded")
         pixels = (images.double() / 255).flatten(1).tolist()
-        answers = page.evaluate(NETWORKS, [f"{address}_static/live/", file, kind, pixels, goal])
+        answers = page.evaluate(NETWORKS, [f"{address}{modules()}", file, kind, pixels, goal])
         wanted = ("slope", "step", "goal", "many")
         flat = [{key: torch.tensor(one[key], dtype=torch.float64) for key in wanted if key in one} for one in answers]
         states = [
@@ -131,7 +131,7 @@ def test_the_kernel_on_the_site_is_the_convolution_of_the_package(page: Any, add
     _, data = exported("convolution")
     image = data["photograph"].double() / 255
     page.goto(f"{address}book/index.html", wait_until="domcontentloaded")
-    presets = page.evaluate("async (file) => (await import(file)).PRESETS", f"{address}_static/live/convolution.js")
+    presets = page.evaluate("async (file) => (await import(file)).PRESETS", f"{address}{modules()}convolution.js")
     assert len(presets) == 7
     for name, nine in presets.items():
         kernel = torch.tensor(nine, dtype=torch.float64).view(1, 1, 3, 3)
@@ -177,6 +177,30 @@ def test_lenet_reads_what_is_drawn_wherever_and_however_large(page: Any, address
         assert "no digit" in says(drawing)
         draw(page, drawing, *([(scale * x + by, scale * y + by) for x, y in stroke] for stroke in strokes))
         assert f"reads a {digit}" in says(drawing)
+
+
+@pytest.mark.parametrize("name", ["lenet", "fgsm"])
+def test_nothing_is_said_before_the_pen_rests(page: Any, address: str, name: str):
+    drawing = come_alive(page, address, PLACES[name], name)
+    before, bars = says(drawing), drawing.locator(".live-bars tbody").inner_text()
+    box = drawing.locator(".live-paper").bounding_box()
+    for k, (x, y) in enumerate(SEVEN):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=8)
+        if k == 0:
+            page.mouse.down()
+    page.wait_for_timeout(200)
+    assert drawing.locator(".live-bars tbody").inner_text() != bars
+    assert says(drawing) == before
+    page.mouse.up()
+    page.wait_for_timeout(200)
+    assert "reads a 7" in says(drawing)
+
+
+def test_paper_is_sharp_on_any_screen(browser: Any, address: str):
+    context = browser.new_context(device_scale_factor=2)
+    drawing = come_alive(context.new_page(), address, PLACES["lenet"], "lenet")
+    assert drawing.locator(".live-paper").evaluate("(paper) => [paper.width, paper.height]") == [448, 448]  # 2 x 8 x 28
+    context.close()
 
 
 def test_a_digit_is_chosen_and_moved_by_keyboard(page: Any, address: str):

@@ -12,11 +12,14 @@ import pytest
 
 from browsing import SITE, listen, violations
 from browsing import Seen as Record
+from dlbook.backprop.backpropagation import forward
 from dlbook.data import playground
-from dlbook.playground import Setting, cost, features, play, start
-from live import come_alive
+from dlbook.playground import Setting, cost, features, play, points, start
+from live import come_alive, modules
 
 PAGE = "book/playground.html"
+CHAPTER = "book/backprop/multilayer-perceptrons.html"
+SIGNS = "book/perceptron/separability.html"
 SOURCE = (Path(__file__).parent.parent.parent / "book" / "playground.md").read_text("utf8")
 LINKS = [unescape(link) for link in re.findall(r'href="playground\.html#([^"]+)"', SOURCE)]
 pytestmark = [
@@ -62,7 +65,7 @@ def test_chromium_computes_the_loss_the_gradients_and_a_hundred_steps_of_backpro
         page.goto(f"{address}book/index.html", wait_until="domcontentloaded")
     said = f"problem=spiral&inputs=x1,x2^2,sin-x1&hidden={hidden}&activation={activation}&rate=0.01&l1=0.001&l2=0.01&batch=25"
     batch = [0, 5, 2, 11]
-    theirs = json.loads(page.evaluate(TRIAL, [f"{address}_static/live/network.js", said, batch, 100]))
+    theirs = json.loads(page.evaluate(TRIAL, [f"{address}{modules()}network.js", said, batch, 100]))
     setting = Setting.read(said)
     x, y = playground("spiral", rng=np.random.default_rng([1, 0]))
     weights, biases = start(setting.sizes, rng=np.random.default_rng([1, 1]))
@@ -134,7 +137,9 @@ def test_a_unit_and_a_bent_plane_are_shown_large(game):
     assert "layer 1, unit 2" in plane.get_attribute("aria-label") != first
     assert game.get_by_label("Shown").input_value() == "1.2"
     game.get_by_label("Shown").select_option("bend-2")
-    assert "On the line the score is zero" in game.locator(".pg-legend").text_content()
+    legend = game.locator(".pg-legend").text_content()
+    assert "On the line the score is zero" in legend
+    assert len(re.findall(r"−\d\.\d to ", legend)) == 2, "of tanh, with the minus of text"
 
 
 def test_a_weight_that_is_written_is_the_networks(game):
@@ -163,7 +168,10 @@ def test_dead_units_are_counted_and_marked(game, page):
     game.get_by_role("button", name="100 passes").click()
     page.wait_for_function("document.querySelector('.pg-count').textContent.startsWith('100 passes')")
     count = game.locator(".pg-dead").count()
-    assert count >= 1
+    setting = Setting.read("problem=circle&hidden=8&activation=relu&rate=3")
+    played = play(setting, 100)
+    states = forward(played.weights, played.biases, features(points(setting)[0][:250], setting.inputs)).states[1]
+    assert count == (states.max(axis=0) <= 0).sum() >= 1
     assert f"{count} unit" in game.locator(".live-says").text_content()
 
 
@@ -199,29 +207,116 @@ def test_a_step_and_a_picture_fit_into_a_frame(page, address):
             return performance.now() - since;
           }).sort((a, b) => a - b);
         }""",
-        f"{address}_static/live/playground.js",
+        f"{address}{modules()}playground.js",
     )
     print(f"step and picture: fastest {times[0]:.1f} ms, median {times[30]:.1f} ms")
     assert times[6] < 16  # the best tenth: other tests compute beside this one
 
 
-def test_a_small_one_on_another_page_keeps_its_own_setting_and_leads_to_the_large_one(page, address):
-    come_alive(page, address, PAGE, "playground")
-    page.evaluate(
-        """async (module) => {
-          const { mount } = await import(module), root = document.querySelector(".live-drawing");
-          root.replaceChildren();
-          await mount(root, { address: "problem=xor&hidden=2" });
-        }""",
-        f"{address}_static/live/playground.js",
-    )
-    drawing = page.locator(".live-drawing")
+def test_a_small_one_in_a_chapter_keeps_its_own_setting_and_leads_to_the_large_one(page, address):
+    drawing = come_alive(page, address, CHAPTER, "playground")
     before = page.url
-    assert numbers(drawing) == python("problem=xor&hidden=2", 0)
-    drawing.get_by_role("button", name="Layer 1: one unit more").click()
+    assert numbers(drawing) == python("problem=circle&hidden=4,2", 0)
+    drawing.get_by_role("button", name="100 passes").click()
+    page.wait_for_function("document.querySelector('.pg-count').textContent.startsWith('100 passes')")
+    assert numbers(drawing)[1::2] == ["100 %", "100 %"], "as the still's caption says"
+    drawing.get_by_label("Shown").select_option("bend-2")
+    drawing.get_by_text("All weights as numbers").click()
+    drawing.get_by_label("Bias of 2.1").fill("-9")
+    drawing.get_by_label("Bias of 2.1").press("Enter")
+    assert numbers(drawing)[1] == "50 %", "its unit is -1 at all points, and the other one does not tell them apart"
+    drawing.get_by_role("button", name="Layer 2: one unit more").click()
+    drawing.get_by_label("Activation").select_option("relu")
     assert page.url == before
-    link = drawing.get_by_role("link", name="Open this in the Playground").get_attribute("href")
-    assert link.endswith("book/playground.html#problem=xor&hidden=3")
+    link = drawing.get_by_role("link", name="Open this in the Playground")
+    assert link.get_attribute("href").endswith("book/playground.html#hidden=4,3&activation=relu")
+    assert drawing.locator("select").count() == 4
+    assert drawing.locator("pre, .pg-curve, input[type=checkbox], .pg-more").count() == 0
+    link.click()
+    page.wait_for_selector("[data-live=playground][data-ready]")
+    assert page.get_by_label("Activation").input_value() == "relu"
+
+
+def test_no_input_of_one_coordinate_tells_whether_the_signs_agree_and_the_product_does(page, address):
+    drawing = come_alive(page, address, SIGNS, "playground")
+    assert numbers(drawing) == python("problem=xor&hidden=", 0)
+
+    def play_on():
+        drawing.get_by_role("button", name="100 passes").click()
+        page.wait_for_function("document.querySelector('.pg-count').textContent.startsWith('100 passes')")
+        return [int(share.removesuffix(" %")) for share in numbers(drawing)[1::2]]
+
+    for name in ("x₁²", "x₂²", "sin x₁", "sin x₂"):
+        drawing.get_by_role("button", name=f"Input {name}", exact=True).click()
+    assert max(play_on()) < 70
+    drawing.get_by_role("button", name="Input x₁x₂", exact=True).click()
+    assert min(play_on()) > 98
+    for name in ("x₁", "x₂", "x₁²", "x₂²", "sin x₁", "sin x₂"):
+        drawing.get_by_role("button", name=f"Input {name}", exact=True).click()
+    assert min(play_on()) > 98
+    assert numbers(drawing) == python("problem=xor&inputs=x1x2&hidden=", 100)
+
+
+def test_a_run_that_nobody_sees_stops(browser, address):
+    context = browser.new_context(reduced_motion="no-preference")
+    tab = context.new_page()
+    drawing = come_alive(tab, address, CHAPTER, "playground")
+    drawing.get_by_role("button", name="Run", exact=True).click()
+    tab.wait_for_function("parseInt(document.querySelector('.pg-count').textContent) >= 2")
+    tab.evaluate("scrollTo(0, 0)")
+    tab.wait_for_function("document.querySelector('.pg-run').textContent === 'Run'")
+    context.close()
+
+
+def test_canvases_take_the_colors_of_the_page(page, address):
+    come_alive(page, address, CHAPTER, "playground")
+    mean = """() => [".pg-surface", ".pg-tile canvas"].map((name) => {
+      const canvas = document.querySelector(name), { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.reduce((sum, value, at) => sum + (at % 4 < 3 ? value : 0), 0) / (3 * data.length / 4);
+    })"""
+    light = page.evaluate(mean)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(100)
+    for before, after in zip(light, page.evaluate(mean), strict=True):
+        assert after < before - 40
+
+
+def test_a_line_is_drawn_as_its_weight_says(page, address):
+    drawing = come_alive(page, address, SIGNS, "playground")
+    drawing.get_by_text("All weights as numbers").click()
+    for name, value in (("x₁", "2"), ("x₂", "-0.1")):
+        field = drawing.get_by_label(f"Weight from {name} to score")
+        field.fill(value)
+        field.press("Enter")
+    (kind, wide), (other, narrow) = drawing.locator(".pg-stage svg path").evaluate_all(
+        "lines => lines.map((line) => [line.getAttribute('class'), Number(line.getAttribute('stroke-width'))])"
+    )
+    assert [kind, other] == ["pg-plus", "pg-minus"]
+    assert wide > 4 * narrow > 0
+
+
+@pytest.mark.parametrize("path", [CHAPTER, SIGNS])
+def test_a_chapter_loads_nothing_of_it_before_it_is_near(page, address, path):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address + path, wait_until="networkidle")
+    assert not any("/live-" in url for url in asked)
+
+
+@pytest.mark.parametrize("path", [PAGE, CHAPTER, SIGNS])
+def test_the_keyboard_goes_from_one_part_to_the_other_as_the_eye_does(page, address, path):
+    come_alive(page, address, path, "playground")
+    order = """() => {
+      const [one, other] = document.querySelector(".pg-parts").children, [a, b] = [one, other].map((e) => e.getBoundingClientRect());
+      return [one.className, a.bottom <= b.top, a.right <= b.left];
+    }"""
+    try:
+        for width, expected in ((1280, ["pg-net", False, True]), (390, ["pg-out", True, False])) * 2:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.wait_for_timeout(100)
+            assert page.evaluate(order) == expected
+    finally:
+        page.set_viewport_size({"width": 1280, "height": 900})
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

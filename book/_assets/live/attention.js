@@ -16,7 +16,7 @@ function affine({ shape: [rows, columns], values }, vector, bias) {
 const line = ({ shape: [, columns], values }, i) => values.slice(i * columns, (i + 1) * columns);
 const sigmoid = (u) => 1 / (1 + Math.exp(-u));
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-export function softmax(scores) {
+function softmax(scores) {
   const most = Math.max(...scores), parts = scores.map((score) => Math.exp(score - most));
   const sum = parts.reduce((a, b) => a + b, 0);
   return parts.map((part) => part / sum);

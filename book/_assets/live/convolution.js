@@ -19,7 +19,7 @@ export const lay = (image, kernel, { size, stride, padding }) =>
   convolution(kernel, [0], { pairs: [[0, 0]], size, side: SIDE, stride, padding }).forward(image);
 
 // the nine pixels under the window at a place of the map; outside of the image there is none
-export function covered(image, [u, v], { size, stride, padding }) {
+function covered(image, [u, v], { size, stride, padding }) {
   return Array.from({ length: SIDE * SIDE }, (_, k) => {
     const row = stride * u + Math.floor(k / SIDE) - padding, column = stride * v + (k % SIDE) - padding;
     return row >= 0 && row < size && column >= 0 && column < size ? image[size * row + column] : undefined;

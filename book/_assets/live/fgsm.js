@@ -8,7 +8,7 @@ import { strided } from "./networks.js";
 import { pad } from "./pad.js";
 import { ink, paint, signed } from "./pixels.js";
 
-export const probabilities = (layers, image) => softmax(states(layers, image).at(-1));
+const probabilities = (layers, image) => softmax(states(layers, image).at(-1));
 
 export function mount(root, { weights, digits, first }) {
   const layers = strided(weights);
@@ -23,7 +23,7 @@ export function mount(root, { weights, digits, first }) {
   };
   const table = bars("Probability of each digit", ["as read", "changed"]);
   const says = sentence();
-  let image;
+  let image, resting;
 
   function show() {
     const epsilon = size.value, steps = Number(count.select.value);
@@ -37,6 +37,7 @@ export function mount(root, { weights, digits, first }) {
     paint(tiles.after.canvas, changed, { width: SIZE, color: ink });
     const percent = (p) => `${number(100 * p, p > 0.995 || p < 0.005 ? 1 : 0)}%`;
     table.show([before, after], { share: (p) => p, text: percent, marked: [reading, answer] });
+    if (!resting) return; // the sentence is read aloud
     const turned = answer === reading ? `still a ${answer}` : `a ${answer}`;
     says.say(
       `The network reads a ${reading} (${percent(before[reading])}). With changes of at most ${number(epsilon)} of white: ` +
@@ -51,8 +52,8 @@ export function mount(root, { weights, digits, first }) {
   const count = choice("by", [[1, "one step"], [20, "20 small steps"]], () => show());
   target.select.value = 9;
   count.select.value = 20;
-  const paper = pad(digits, first, (next) => {
-    image = next;
+  const paper = pad(digits, first, (...next) => {
+    [image, resting] = next;
     show();
   });
   root.classList.add("live-fgsm");

@@ -3,7 +3,7 @@
 
 import { html, plane, row, sentence, slider, svg } from "./kit.js";
 
-export const CLASSES = { positive: [[0, 1], [1, 0]], negative: [[0, 0], [1, 1]] };
+const CLASSES = { positive: [[0, 1], [1, 0]], negative: [[0, 0], [1, 1]] };
 const STRETCH = 1.6; // of the hidden plane, to fill the drawing
 
 // the hidden layer: rectifiers of x1 - x2 - 1/2 and x2 - x1 - 1/2

@@ -3,16 +3,16 @@
 
 import { button, html, movable, number, plane, row, runner, sentence, slider, svg } from "./kit.js";
 
-export const A = [[5, 2], [2, 2]];
-export const CURVATURES = [1, 6]; // its eigenvalues, and below the directions that belong to them
+const A = [[5, 2], [2, 2]];
+const CURVATURES = [1, 6]; // its eigenvalues, and below the directions that belong to them
 const DIRECTIONS = [[1, -2], [2, 1]].map((v) => v.map((c) => c / Math.sqrt(5)));
 const START = [2, -1.5], SIDE = 3.4, LEVELS = [0.2, 1, 3, 7, 14, 25, 40, 60], LIMIT = 2 / 6;
 const SHARES = [[0.1, "0.1 of the limit"], [6 / 7, "6/7, the best"], [0.97, "0.97"], [1.03, "1.03"]]; // as in the still
 
 // A θ, the gradient of ½ θᵀ A θ for a symmetric A
-export const gradient = (matrix, theta) => matrix.map((line) => line.reduce((sum, a, j) => sum + a * theta[j], 0));
-export const value = (matrix, theta) => gradient(matrix, theta).reduce((sum, g, i) => sum + (g * theta[i]) / 2, 0);
-export const move = (matrix, theta, rate) => gradient(matrix, theta).map((g, i) => theta[i] - rate * g);
+const gradient = (matrix, theta) => matrix.map((line) => line.reduce((sum, a, j) => sum + a * theta[j], 0));
+const value = (matrix, theta) => gradient(matrix, theta).reduce((sum, g, i) => sum + (g * theta[i]) / 2, 0);
+const move = (matrix, theta, rate) => gradient(matrix, theta).map((g, i) => theta[i] - rate * g);
 
 // every point of the path, the start first, and the function there
 export function descend(matrix, start, rate, steps) {
@@ -24,7 +24,7 @@ export function descend(matrix, start, rate, steps) {
 // what one step multiplies the error along each direction by, 1 - ηλ
 export const factors = (rate, curvatures = CURVATURES) => curvatures.map((curvature) => 1 - rate * curvature);
 
-export function verdict(rate) {
+function verdict(rate) {
   const [flat, steep] = factors(rate);
   if (steep < -1 - 1e-9) return "The steep direction is overshot by more in every step: the path leaves the valley.";
   if (steep < -1 + 1e-9) return "At the limit the path jumps across the valley for ever, from one side to the other.";
@@ -53,7 +53,7 @@ export function mount(root) {
 
   const rate = slider([html("span", {}, "Learning rate "), html("i", {}, "η")],
     { min: 0.01, max: 0.4, step: 0.001, value: SHARES[1][0] * LIMIT, show: (eta) => number(eta, 3), change: restart });
-  const run = runner(() => step(false), { label: "Run" });
+  const run = runner(() => step(false));
   const one = button("One step", () => (run.end(), step(true)));
 
   function restart() {

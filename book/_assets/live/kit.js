@@ -14,7 +14,8 @@ export function decode(data) {
   const type = data.shape && Object.keys(TYPES).find((name) => name in data);
   if (!type) return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, decode(value)]));
   const bytes = Uint8Array.from(atob(data[type]), (letter) => letter.charCodeAt(0));
-  const values = new TYPES[type](bytes.buffer);
+  const values = new TYPES[type](bytes.buffer), count = data.shape.reduce((a, b) => a * b, 1);
+  if (values.length !== count) throw new RangeError(`an array of shape ${data.shape} came with ${values.length} numbers`);
   return { shape: data.shape, values: type === "f16" ? Float32Array.from(values, halfToFloat) : values };
 }
 
@@ -23,16 +24,6 @@ export function halfToFloat(bits) {
   const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
-}
-
-// numbers from -1 to 1 that repeat: a generator with the seed of a figure (mulberry32)
-export function random(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 31 - 1;
-  };
 }
 
 // ---- elements ------------------------------------------------------------------------------------------------------------
@@ -91,29 +82,27 @@ export function sentence(text = "") {
 export const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Calls `step` every `pause` ms until it returns false or the button is pressed again; at once where motion is unwanted.
-export function runner(step, { pause = 120, label = "Run", stop = "Stop", most = 1000 } = {}) {
+export function runner(step, { pause = 120, most = 1000 } = {}) {
   let timer = 0;
   const end = () => {
     clearInterval(timer);
     timer = 0;
-    element.textContent = label;
+    element.textContent = "Run";
   };
-  const element = button(label, () => {
+  const element = button("Run", () => {
     if (timer) return end();
     if (calm()) {
       for (let n = 0; n < most && step() !== false; n++);
       return;
     }
-    element.textContent = stop;
+    element.textContent = "Stop";
     timer = setInterval(() => element.isConnected && step() !== false || end(), pause);
   });
-  return { element, end, get running() { return timer !== 0; } };
+  return { element, end };
 }
 
 // The page's colors, for a canvas; SVG takes them by the classes of live.css. `redraw` is called when the theme changes.
-const COLORS = { positive: "--positive", negative: "--negative", positiveInk: "--positive-ink", negativeInk: "--negative-ink",
-  positiveTint: "--positive-tint", negativeTint: "--negative-tint", paper: "--paper", rule: "--rule", muted: "--muted",
-  code: "--code", ink: "--pst-color-text-base" };
+const COLORS = { positive: "--positive", negative: "--negative", paper: "--paper", muted: "--muted", ink: "--pst-color-text-base" };
 export function colors() {
   const style = getComputedStyle(document.documentElement);
   return Object.fromEntries(Object.entries(COLORS).map(([name, variable]) => [name, style.getPropertyValue(variable).trim()]));
@@ -123,10 +112,9 @@ export function onTheme(redraw) {
 }
 
 // A canvas of `width` by `height` drawing units that fills the width it is given and is sharp on any screen
-export function canvas(width, height, label) {
+export function canvas(width, height) {
   const scale = Math.min(3, Math.max(1, window.devicePixelRatio));
-  const element = html("canvas", { width: width * scale, height: height * scale, role: "img", "aria-label": label,
-    style: `aspect-ratio: ${width} / ${height}` });
+  const element = html("canvas", { width: width * scale, height: height * scale, style: `aspect-ratio: ${width} / ${height}` });
   const pen = element.getContext("2d");
   pen.scale(scale, scale);
   return { element, pen };

@@ -18,13 +18,13 @@ const TILES = {
 };
 
 // the states of the layers, and the squared distance to each code, for 28 x 28 pixels of ink
-export function read(layers, image) {
+function read(layers, image) {
   const all = states(layers, padded(image));
   const maps = Object.fromEntries(Object.entries(LENET_STATES).map(([name, at]) => [name, all[at]]));
   return { maps, distances: all.at(-1).map((logit) => -logit) };
 }
 
-export function judge(distances) {
+function judge(distances) {
   const nearest = largest(distances.map((d) => -d));
   const second = largest(distances.map((d, digit) => (digit === nearest ? -Infinity : -d)));
   return { nearest, second, digit: distances[nearest] < RUBBISH };
@@ -43,12 +43,13 @@ export function mount(root, { weights, digits, first }) {
   const table = bars("Squared distance to each code", ["distance"]);
   const says = sentence();
 
-  function show(image) {
+  function show(image, resting) {
     const { maps, distances } = read(layers, image), { nearest, second, digit } = judge(distances);
     paint(input.canvas, image, { width: SIZE, color: (ink) => signed(ink) });
     for (const [name, form] of Object.entries(TILES))
       paint(layer[name].canvas, maps[name], { ...form, color: (state) => signed(state / AMPLITUDE) });
     table.show([distances], { share: (d) => Math.min(1, d / FAR), text: (d) => number(d, 1), marked: [digit ? nearest : -1] });
+    if (!resting) return; // the sentence is read aloud
     const far = `at a squared distance of ${number(distances[nearest], 1)}`;
     const next = `The next is ${second}, at ${number(distances[second], 1)}.`;
     says.say(

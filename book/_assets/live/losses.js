@@ -10,7 +10,7 @@ const softplus = (u) => Math.max(u, 0) + Math.log1p(Math.exp(-Math.abs(u)));
 const sigmoid = (u) => (u >= 0 ? 1 / (1 + Math.exp(-u)) : Math.exp(u) / (1 + Math.exp(u)));
 
 // the log loss over log 2, as in the still: all but the perceptron's and the bounded one lie on or above the staircase
-export const LOSSES = {
+const LOSSES = {
   mistake: { value: (m) => (m > 0 ? 0 : 1), slope: () => 0 },
   hinge: { value: (m) => Math.max(0, 1 - m), slope: (m) => (m < 1 ? -1 : 0) },
   log: { value: (m) => softplus(-m) / Math.LN2, slope: (m) => -sigmoid(-m) / Math.LN2 },
@@ -22,7 +22,7 @@ const NAMES = Object.keys(LOSSES);
 export const values = (name, margins) => margins.map(LOSSES[name].value);
 export const slopes = (name, margins) => margins.map(LOSSES[name].slope);
 
-export function describe(m) {
+function describe(m) {
   if (m < -2) return "A loud mistake: hinge and log loss push as hard as before, the squared error ever harder, and the bounded loss gives the example up.";
   if (m < 0) return "A mistake. Every loss but the count of mistakes pushes the score to its side, the squared error hardest.";
   if (m === 0) return "On the boundary. The count calls it a mistake and does not say which way to go; the others do.";

@@ -144,10 +144,9 @@ const READERS = {
 };
 
 /** Read a setting from the part of an address after the #; what is not said, or not possible, has its default. */
-export function readSetting(address, defaults = DEFAULTS) {
-  const setting = { ...defaults };
-  for (const pair of address.replace(/^#/, "").split("&")) {
-    const [name, text] = [pair.split("=")[0], decodeURIComponent(pair.split("=")[1] ?? "")];
+export function readSetting(address) {
+  const setting = { ...DEFAULTS };
+  for (const [name, text] of new URLSearchParams(address.replace(/^#/, ""))) {
     const value = Object.hasOwn(READERS, name) ? READERS[name](text) : undefined;
     if (value !== undefined) setting[name] = value;
   }

@@ -5,11 +5,12 @@ import { SIZE, prepare, shift } from "./ink.js";
 const UNIT = 8, SPACING = 0.4; // of the drawing, a pixel; and the least way of the pen that is a new point, in pixels
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-// `samples` (10, 28, 28) in bytes; `change` is called with the 28 x 28 pixels that the network is to read
+// `samples` (10, 28, 28) in bytes; `change` is called with the 28 x 28 pixels that the network is to read, and whether the
+// pen rests: while it moves nothing is read aloud
 export function pad(samples, first, change) {
   const each = SIZE * SIZE;
   const sample = (k) => Float64Array.from(samples.values.subarray(each * k, each * (k + 1)), (byte) => byte / 255);
-  let strokes = [], picture = sample(first), by = [0, 0], waiting = false;
+  let strokes = [], picture = sample(first), by = [0, 0], waiting = false, resting = true;
 
   const { element, pen } = canvas(SIZE * UNIT, SIZE * UNIT);
   element.setAttribute("role", "application");
@@ -41,7 +42,7 @@ export function pad(samples, first, change) {
     waiting = true;
     requestAnimationFrame(() => {
       waiting = false;
-      change(current());
+      change(current(), resting);
     });
   }
 
@@ -52,6 +53,7 @@ export function pad(samples, first, change) {
   element.addEventListener("pointerdown", (event) => {
     if (!event.isPrimary || event.button) return; // a second finger, another button
     element.setPointerCapture(event.pointerId);
+    resting = false;
     strokes.push([point(event)]);
     which.select.value = "";
     changed();
@@ -61,6 +63,10 @@ export function pad(samples, first, change) {
     const stroke = strokes.at(-1), next = point(event), last = stroke.at(-1);
     if (Math.hypot(next[0] - last[0], next[1] - last[1]) < SPACING) return;
     stroke.push(next);
+    changed();
+  });
+  element.addEventListener("lostpointercapture", () => {
+    resting = true;
     changed();
   });
   element.addEventListener("keydown", (event) => {
@@ -84,6 +90,6 @@ export function pad(samples, first, change) {
   const which = choice("Digit", options, (value) => (value ? show(sample(Number(value))) : blank()));
   which.select.value = first;
   draw();
-  queueMicrotask(() => change(current())); // when the figure is complete, and before it is seen: nothing moves
+  queueMicrotask(() => change(current(), resting)); // when the figure is complete, and before it is seen: nothing moves
   return html("div", { class: "live-pad" }, element, row(which.element, button("Clear", blank)));
 }

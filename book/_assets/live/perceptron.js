@@ -3,7 +3,7 @@
 
 import { button, html, movable, number, plane, row, runner, sentence, svg } from "./kit.js";
 
-export const score = (weight, bias, x) => x.reduce((sum, value, i) => sum + weight[i] * value, bias);
+const score = (weight, bias, x) => x.reduce((sum, value, i) => sum + weight[i] * value, bias);
 
 // a score of zero is a mistake in training, for either class
 export const isMistake = (weight, bias, x, y) => !(y * score(weight, bias, x) > 0);
@@ -110,7 +110,7 @@ export function mount(root, { points, labels }) {
     const { done } = next(false) || { done: true };
     if (!done && corrections >= 2000) told.say(`After ${corrections} corrections there is no end in sight: perhaps no line separates these examples.`);
     return !done && corrections < 2000;
-  }, { label: "Run", pause: 180, most: 1e6 });
+  }, { pause: 180, most: 1e6 });
 
   function arrow(from, to, name) {
     const [a, b] = [from, to].map(weights.to), length = Math.hypot(b[0] - a[0], b[1] - a[1]);

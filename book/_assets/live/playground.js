@@ -1,13 +1,13 @@
 // The Playground: points, a network that learns them, and what each unit sees. The arithmetic is in network.js, the pictures
 // are in playground-drawing.js; here are the controls, the loop and the sentences.
-import { ACTIVATIONS, DEFAULTS, FEATURES, Game, readSetting, writeSetting } from "./network.js";
+import { ACTIVATIONS, DEFAULTS, FEATURES, Game, PROBLEMS, readSetting, writeSetting } from "./network.js";
 import { SIDE, drawBend, drawPoints, drawSurface, middle } from "./playground-drawing.js";
-import { button, calm, choice, colors, html, onTheme, row, sentence, svg } from "./kit.js";
+import { button, calm, choice, colors, html, number, onTheme, row, sentence, svg } from "./kit.js";
 
 const NAMES = { x1: "x₁", x2: "x₂", "x1^2": "x₁²", "x2^2": "x₂²", x1x2: "x₁x₂", "sin-x1": "sin x₁", "sin-x2": "sin x₂" };
 const same = (list) => list.map((value) => [String(value), String(value)]);
 const CHOICES = {
-  problem: ["Points", [["circle", "circle"], ["xor", "xor"], ["gauss", "gauss"], ["spiral", "spiral"]]],
+  problem: ["Points", same(PROBLEMS)],
   activation: ["Activation", Object.keys(ACTIVATIONS).map((name) => [name, name === "relu" ? "ReLU" : name])],
   rate: ["Learning rate", same([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10])],
   noise: ["Noise", same([0, 0.25, 0.5, 1, 1.5, 2])],
@@ -33,11 +33,13 @@ function dressed() {
   return loaded;
 }
 
-/** Fill `root`. On its own page the setting is that of the address and is written there; elsewhere `data.address` gives it. */
+/** Fill `root`. On its own page the setting is that of the address and is written there; elsewhere `data.address` gives it,
+    and what stands there is smaller: fewer controls, no curve, and a link to the page that has them. */
 export async function mount(root, data) {
   await dressed();
   const own = !data?.address;
   let setting = readSetting(own ? location.hash : data.address), game = new Game(setting);
+  const alone = (...elements) => (own ? elements : []); // what a small one leaves out
   let shown = "score", byHand = false;
   let grids, paint = colors(), running = 0, tiles = [], lines = [];
 
@@ -61,11 +63,11 @@ export async function mount(root, data) {
     selects[name] = select;
     return element;
   };
-  const tests = html("input", { type: "checkbox", id: `pg-tests-${Math.random().toString(36).slice(2)}`, change: () => draw() });
+  const tests = html("input", { type: "checkbox", change: () => draw() });
   const rest = Object.keys(CHOICES).filter((name) => !FIRST.includes(name));
   const summary = html("summary", {});
-  const more = html("details", { class: "pg-more", open: own && innerWidth > 900 }, summary, row(...rest.map(pick)));
-  const settings = html("div", { class: "pg-settings" }, row(...FIRST.map(pick)), more);
+  const more = html("details", { class: "pg-more", open: innerWidth > 900 }, summary, row(...rest.map(pick)));
+  const settings = html("div", { class: "pg-settings" }, row(...FIRST.map(pick)), ...alone(more));
 
   const surface = html("canvas", { role: "img", class: "pg-surface" });
   const points = html("canvas", { class: "pg-points", "aria-hidden": "true" });
@@ -77,7 +79,7 @@ export async function mount(root, data) {
     html("thead", {}, html("tr", {}, html("td"), html("th", { scope: "col" }, "loss"), html("th", { scope: "col" }, "right side"))),
     html("tbody", {}, ...["training", "test"].map((name, k) => html("tr", {}, html("th", { scope: "row", class: `pg-${name}` }, name), ...cells[k]))));
   const out = html("div", { class: "pg-out" }, html("div", { class: "pg-plane" }, surface, points), view.element, legend,
-    html("label", { class: "pg-check" }, tests, "Show the test points (hollow)"), numbers, curve);
+    ...alone(html("label", { class: "pg-check" }, tests, "Show the test points (hollow)")), numbers, ...alone(curve));
 
   const fewer = button("−", () => layers(-1)), further = button("+", () => layers(1)), depth = html("span");
   fewer.setAttribute("aria-label", "One hidden layer fewer"), further.setAttribute("aria-label", "One more hidden layer");
@@ -92,9 +94,15 @@ export async function mount(root, data) {
   const code = html("pre", { tabindex: "0" });
   const python = html("details", {}, html("summary", {}, "The same in Python"), code);
   const link = own ? button("Copy a link to this setting", copy) : html("a", {}, "Open this in the Playground");
-  const body = html("div", { class: `pg${own ? "" : " pg-small"}`, tabindex: "-1" }, settings, bar, says.element,
-    html("div", { class: "pg-parts" }, net, out), table, python, row(link));
+  const parts = html("div", { class: "pg-parts" }, net, out);
+  const body = html("div", { class: `pg${own ? "" : " pg-small"}`, tabindex: "-1" }, settings, bar, says.element, parts, table,
+    ...alone(python), row(link));
   root.append(body);
+
+  const narrow = matchMedia("(max-width: 760px)"); // as in playground.css: one column, which begins with what comes out
+  const arrange = () => parts.prepend(narrow.matches ? out : net);
+  narrow.addEventListener("change", arrange);
+  arrange();
 
   // ---- settings ----------------------------------------------------------------------------------------------------------
   function change(part, told = true) {
@@ -245,20 +253,20 @@ export async function mount(root, data) {
       line.setAttribute("class", weight < 0 ? "pg-minus" : "pg-plus");
       line.setAttribute("stroke-width", weight ? (0.5 + 5 * Math.tanh(Math.abs(weight) / 2)).toFixed(2) : 0);
     }
-    large();
+    showLarge();
     const { loss, right } = game.judge();
     cells.forEach(([first, second], k) => ((first.textContent = loss[k].toFixed(3)), (second.textContent = percent(right[k]))));
     count.textContent = `${plural(game.passes, "pass", "passes")}, ${plural(game.steps, "step")}`;
-    drawCurve();
+    if (own) drawCurve();
     if (!running) listWeights();
     code.textContent = byHand ? "# You have changed something on the way: start over for a game that Python repeats."
       : `from dlbook.playground import Setting, play\n\nplayed = play(Setting.read("${writeSetting(setting)}"), ${game.passes})\nprint(played.loss[-1], played.right)`;
   }
-  function large() {
+  function showLarge() {
     const bend = shown.startsWith("bend") && Number(shown.slice(5));
     if (bend) {
       surface.width = surface.width; // empty
-      const [[a, b], [c, d]] = drawBend(points, game, bend, tests.checked, paint).map((ends) => ends.map((end) => end.toFixed(1)));
+      const [[a, b], [c, d]] = drawBend(points, game, bend, tests.checked, paint).map((ends) => ends.map((end) => number(end, 1)));
       legend.textContent = `The grid of the plane where layer ${bend} puts it: its first unit to the right, ${a} to ${b}, its second upward, ${c} to ${d}.${bend === setting.hidden.length ? " On the line the score is zero." : ""}`;
       surface.setAttribute("aria-label", `The plane's grid and the points after hidden layer ${bend}`);
       return;
