@@ -109,7 +109,7 @@ def test_ci_executes_with_other_kernels_and_with_moved_seeds():
 
 
 @pytest.mark.parametrize("name", ["far+avx2", "seeds1+seeds2", "far+seeds1+seeds1"])
-def test_a_sum_that_contradicts_itself_is_refused(monkeypatch, capsys, name):
+def test_a_sum_that_contradicts_itself_is_refused(page, monkeypatch, capsys, name):
     with pytest.raises(SystemExit):
         run(monkeypatch, name)
     assert f"{name} says twice how seeds move or which kernels compute" in capsys.readouterr().err
