@@ -39,6 +39,8 @@ def test_what_is_heard_stays_and_so_does_every_letter_that_is_seen(build: Callab
     whole = r"<math[^>]*>(?:<semantics>)?(?:<mrow>)?(.*?)(?:</mrow>)?(?:<annotation[^>]*>[^<]*</annotation></semantics>)?</math>"
     assert re.findall(whole, after) == re.findall(whole, before)
     assert after.count("<span") < 0.97 * before.count("<span")
+    assert after.count('<span class="math katex">') == before.count('<span class="math">') > 0
+    assert after.count("<span") == after.count("</span>")
     assert mend("no formula") == "no formula"
 
 

@@ -35,7 +35,7 @@ FACTS = """() => {
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   return {
     maths: document.querySelectorAll("span.math, div.math").length,
-    katex: document.querySelectorAll(".math .katex").length,
+    katex: document.querySelectorAll(".math .katex, .math.katex").length,
     katexErrors: document.querySelectorAll(".katex-error").length,
     dollars,
     unsound: [...document.querySelectorAll("msub, msup, mfrac, mover, munder, mroot, msubsup, munderover")]

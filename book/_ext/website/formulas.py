@@ -4,13 +4,15 @@ KaTeX lets a line end after every relation and every sign, in brackets as well. 
 and a longer one is not broken within brackets that fit on a phone.  Elements that change no pixel of what is
 seen, such as many a ``<span class="mord">2</span>``, become what is in them, and struts, which hold a line apart, are
 drawn by the stylesheet (``book.css``) from the height that stands at what they stood in.  Of the MathML, which those
-hear who do not see, only what wraps the whole goes: its source in TeX becomes an attribute.
+hear who do not see, only what wraps the whole goes: its source in TeX becomes an attribute; and the two elements
+around a formula in the line become one.
 """
 
 import re
 from dataclasses import dataclass, field
 
 DRAWN = '<span class="katex-html" aria-hidden="true">'
+IN_TEXT, TYPESET = '<span class="math">', '<span class="katex">'
 TOKEN = re.compile(r"<span(?P<attributes>[^>]*)>|(?P<end></span>)|[^<]+|<[^>]*>")
 CLASSES = re.compile(r'class="([^"]*)"')
 HEIGHT = re.compile(r"height:(?P<height>[^;]+);(?:vertical-align:(?P<shift>[^;]+);)?")
@@ -174,11 +176,16 @@ def mend(page: str) -> str:
     parts, end = [], 0
     while (start := page.find(DRAWN, end)) >= 0:
         drawn, after = read(page, start)
-        begin = page.rfind('<span class="katex">', 0, start)
+        begin = page.rfind(TYPESET, 0, start)
         if not page.endswith('<span class="katex-display">', 0, begin):
             hold(drawn)
         without_struts(drawn)
         unwrap(drawn)
-        parts += [page[end:start], drawn.html()]
+        before = page[end:start]
+        if page.endswith(IN_TEXT, 0, begin) and page.startswith("</span></span>", after):  # two elements around one
+            text, _, rest = before.rpartition(IN_TEXT + TYPESET)
+            before = f'{text}<span class="math katex">{rest}'
+            after += len("</span>")
+        parts += [before, drawn.html()]
         end = after
     return "".join([*parts, page[end:]])
