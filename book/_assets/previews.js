@@ -49,7 +49,11 @@ function blockOf(page, id) {
 // ids stay with the original; addresses hold on any page
 function copyOf(block, base) {
   const copy = document.importNode(block, true);
-  copy.querySelectorAll(".headerlink, .backrefs, .label, button").forEach((e) => e.remove());
+  copy.querySelectorAll(".headerlink, .backrefs, .label, button, .live-drawing").forEach((e) => e.remove());
+  for (const place of copy.querySelectorAll(".live")) { // of a figure that answers back, the still
+    place.classList.remove("answers");
+    delete place.dataset.live;
+  }
   for (const part of [copy, ...copy.querySelectorAll("*")]) {
     for (const name of ["id", "role", "aria-describedby", "tabindex", "loading"]) part.removeAttribute(name);
     for (const name of ["href", "src"])
