@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -64,10 +65,10 @@ class Setting:
         ):
             if value not in known:
                 raise ValueError(f"{name} is one of {', '.join(known)}, found {value!r}")
+        if not all(isinstance(whole, Integral) for whole in (*self.hidden, self.batch, self.seed)):
+            raise ValueError(f"units of hidden layers, batch and seed are whole numbers, found {self}")
         if not self.inputs or len(self.hidden) > LAYERS or not all(1 <= units <= UNITS for units in self.hidden):
             raise ValueError(f"a network has an input and up to {LAYERS} layers of 1 to {UNITS}, found {self}")
-        if not all(isinstance(whole, int) for whole in (*self.hidden, self.batch, self.seed)):
-            raise ValueError(f"units of hidden layers, batch and seed are whole numbers, found {self}")
         numbers = (self.noise, self.rate, self.l1, self.l2, self.seed, self.batch - 1)
         if not (0 < self.share < 1 and all(0 <= number < math.inf for number in numbers)):
             raise ValueError(
@@ -216,8 +217,8 @@ def play(setting: Setting, passes: int) -> Played:
     >>> play(Setting.read("inputs=x1^2,x2^2&hidden="), 20).right.tolist()  # a line in the squares parts disk and ring
     [1.0, 1.0]
     """
-    if passes < 0:
-        raise ValueError(f"passes is at least 0, found {passes}")
+    if not isinstance(passes, Integral) or passes < 0:
+        raise ValueError(f"passes is a whole number of at least 0, found {passes}")
     s = setting
     x, y = points(s)
     inputs, n = features(x, s.inputs), max(1, round(s.share * POINTS))

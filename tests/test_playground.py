@@ -228,6 +228,8 @@ def test_the_drawing_of_the_fold_is_of_the_network_that_its_caption_describes():
         (lambda: features([[0.0, np.nan]], ["x1"]), "nan"),
         (lambda: features([[1, 2]], ["x1", "x3"]), "found x3"),
         (lambda: play(Setting(), -1), "at least 0, found -1"),
+        (lambda: play(Setting(), 1.5), "whole number of at least 0, found 1.5"),
+        (lambda: Setting(hidden="4,2"), "whole numbers"),
         (lambda: Setting(batch=2.5), "whole numbers"),
         (lambda: start((2, 0, 1), rng=np.random.default_rng(0)), r"at least 1, found \(2, 0, 1\)"),
         (lambda: update(*LINE, np.ones((1, 2)), np.ones(1), "tanh", rate=-1, l1=0, l2=0), "at least 0, found -1"),
@@ -238,6 +240,11 @@ def test_the_drawing_of_the_fold_is_of_the_network_that_its_caption_describes():
 def test_bad_input_is_named(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_whole_numbers_may_be_numpys():
+    setting = Setting(hidden=tuple(np.array([4, 2])), batch=np.int64(5))
+    assert setting == Setting(hidden=(4, 2), batch=5)
 
 
 def test_without_its_first_unit_the_network_of_the_chapter_loses_the_disk():

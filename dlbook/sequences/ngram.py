@@ -65,8 +65,8 @@ class NGram:
         >>> longest.shorter(2).bits("ab") == NGram("abab", order=2).bits("ab")
         True
         """
-        if not 1 <= order <= self.order:
-            raise ValueError(f"order is from 1 to {self.order}, found {order}")
+        if order not in range(1, self.order + 1):
+            raise ValueError(f"order is a whole number from 1 to {self.order}, found {order}")
         model = copy.copy(self)
         model.order, model._grams, model._contexts = order, self._grams[:order], self._contexts[:order]
         return model

@@ -71,6 +71,8 @@ def match_templates(recording: Array, templates: Sequence[Array], *, change: flo
         raise ValueError("there is no template to match with")
     for template in templates:
         axes("template", template, "r m", m=m, least=2)
+    if not (change >= 0 and all(np.isfinite(sound).all() for sound in (recording, *templates))):
+        raise ValueError(f"recording and templates are finite, and change is at least 0, found change {change}")
     # two frames that nothing resembles stand before every template, so that no step leads into it from the one before
     sizes = np.array([len(template) for template in templates])
     ends = np.cumsum(sizes + 2) - 1

@@ -77,8 +77,9 @@ def test_a_shorter_model_is_the_one_that_was_counted_for_its_order(order):
     ("call", "message"),
     [
         (lambda: NGram("ab", 0), "order is at least 1"),
-        (lambda: NGram("ab", 2).shorter(3), "order is from 1 to 2, found 3"),
-        (lambda: NGram("ab", 2).shorter(0), "order is from 1 to 2, found 0"),
+        (lambda: NGram("ab", 2).shorter(3), "whole number from 1 to 2, found 3"),
+        (lambda: NGram("ab", 2).shorter(1.5), "whole number from 1 to 2, found 1.5"),
+        (lambda: NGram("ab", 2).shorter(0), "whole number from 1 to 2, found 0"),
         (lambda: NGram("", 2), "found 2 and 0 characters"),
         (lambda: NGram("ab", 2).log2("abc"), "'c' is not in the alphabet"),
         (lambda: NGram("ab", 2).log2("a\U0001f600"), "is not in the alphabet"),

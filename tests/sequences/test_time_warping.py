@@ -90,6 +90,8 @@ def test_finds_its_own_templates_in_any_order_at_another_speed(string):
     [
         (lambda: warping_distance(draw(5, 3), draw(7, 2)), r"b is \(r, 3\).*found shape \(7, 2\)"),
         (lambda: match_templates(draw(5, 3), []), "no template"),
+        (lambda: match_templates(draw(5, 3), [draw(3, 3)], change=-1), "found change -1"),
+        (lambda: match_templates(draw(5, 3) * np.nan, [draw(3, 3)]), "finite"),
         (lambda: match_templates(draw(5, 3), [draw(1, 3)]), r"found shape \(1, 3\)"),
         (lambda: match_templates(draw(2, 3), [draw(7, 3), draw(5, 3)]), r"recording of 2 frames, found sizes \[7, 5\]"),
     ],

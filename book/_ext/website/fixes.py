@@ -110,7 +110,7 @@ def let_codeautolink_read_code_alone() -> None:
             titles = not options["disable_link_titles"]
             linked = iter(link_blocks(BLOCK.findall(text), transforms, inventory, root, titles=titles))
             path.write_text(BLOCK.sub(lambda found: next(linked), text), "utf8")
-        except LookupError:  # it says what it misses
+        except (LookupError, ImportError, AttributeError):  # it says what it misses, or is another than it was
             link_html(document, out_dir, transforms, inventory, *rest, **options)
 
     extension.link_html = link_page
